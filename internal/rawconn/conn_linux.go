@@ -64,7 +64,7 @@ type unread struct{ syscall.RawConn }
 
 func (u unread) Read(f func(fd uintptr) bool) error {
 	var there bool
-	if err := u.Control(func(fd uintptr) { there = pending(fd) }); err != nil || !there {
+	if err := u.Control(func(fd uintptr) { there = Unread(fd) }); err != nil || !there {
 		return err
 	}
 	return u.RawConn.Read(f)
@@ -93,7 +93,9 @@ func call(what, fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 	}
 }
 
-func pending(fd uintptr) bool {
+// Unread reports whether a read of fd would not block: data, an end or an error. It takes nothing away, and does not
+// disturb a read that waits.
+func Unread(fd uintptr) bool {
 	var b [1]byte
 	_, failed := call(syscall.SYS_RECVFROM, fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	return failed != syscall.EAGAIN

@@ -7,4 +7,6 @@
 //
 // Only Linux has this, on all but 386. Elsewhere, and for a connection that is not TCP, [Of] returns what it was
 // given. What it returns on Linux is as safe for concurrent use, has the same deadlines, and returns the same errors.
+//
+// [Unread] is for those who use an idle connection again. On Linux and macOS it tells whether the peer has closed it.
 package rawconn

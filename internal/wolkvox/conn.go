@@ -165,7 +165,7 @@ func (c *countConn) stale() bool {
 	}
 	var pending bool
 	err = rc.Read(func(fd uintptr) bool {
-		pending = readPending(fd)
+		pending = rawconn.Unread(fd) // where it can't be known, no connection is used twice
 		return true
 	})
 	return err != nil || pending
