@@ -96,7 +96,7 @@ func (s *stack) openKey(ctx context.Context, patience time.Duration) (err error)
 	if s.tokenIDs, err = vault.EnsureTokenIDKey(ctx, s.rdb, s.keyName(), s.keys); err != nil {
 		return err
 	}
-	s.memory.sealed, err = vault.KeepTokenIDKey(ctx, s.rdb, s.keyName())
+	s.memory.sealed, err = vault.SealedTokenIDKey(ctx, s.rdb, s.keyName())
 	return err
 }
 
@@ -233,7 +233,7 @@ func (s *stack) restore(ctx context.Context, member *membership.Membership, run 
 	if err := vault.RestoreTokenIDKey(ctx, s.rdb, s.keyName(), sealed); err != nil {
 		return err
 	}
-	now, err := vault.KeepTokenIDKey(ctx, s.rdb, s.keyName())
+	now, err := vault.SealedTokenIDKey(ctx, s.rdb, s.keyName())
 	if err != nil {
 		return err
 	}

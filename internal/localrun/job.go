@@ -146,7 +146,7 @@ func (j *Job) begin(ctx context.Context) error {
 	if err := j.open(ctx); err != nil {
 		return err
 	}
-	if j.head.TokenIDKey, err = vault.KeepTokenIDKey(ctx, j.world.Client, tokenIDKeyName); err != nil {
+	if j.head.TokenIDKey, err = vault.SealedTokenIDKey(ctx, j.world.Client, tokenIDKeyName); err != nil {
 		return err
 	}
 	return j.write(record{Type: typeHead, At: redisconn.Millis(time.Now()), Head: &j.head}, true)

@@ -133,7 +133,7 @@ var ErrNoTokenIDKey = errors.New("there is no token-ID key")
 // OpenTokenIDKey is EnsureTokenIDKey for a process that only reads. If there is no
 // key, the error is ErrNoTokenIDKey.
 func OpenTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, keys *Keys) (*TokenIDs, error) {
-	sealed, err := KeepTokenIDKey(ctx, rdb, keyName)
+	sealed, err := SealedTokenIDKey(ctx, rdb, keyName)
 	if errors.Is(err, redis.Nil) {
 		return nil, ErrNoTokenIDKey
 	}
@@ -203,17 +203,17 @@ func RekeyTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName str
 	return changed, nil
 }
 
-// KeepTokenIDKey returns the token-ID key as it rests sealed in Redis, for a program that keeps
+// SealedTokenIDKey returns the token-ID key as it rests sealed in Redis, for a program that keeps
 // a copy. RestoreTokenIDKey puts it back into a Redis that has lost it, or that ended with its
 // process.
-func KeepTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string) (sealed []byte, err error) {
+func SealedTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string) (sealed []byte, err error) {
 	if sealed, err = rdb.Get(ctx, keyName).Bytes(); err != nil {
 		return nil, fmt.Errorf("token-ID key: %w", err)
 	}
 	return sealed, nil
 }
 
-// RestoreTokenIDKey puts what KeepTokenIDKey gave into a Redis that has no token-ID key.
+// RestoreTokenIDKey puts what SealedTokenIDKey gave into a Redis that has no token-ID key.
 func RestoreTokenIDKey(ctx context.Context, rdb redis.UniversalClient, keyName string, sealed []byte) error {
 	err := rdb.SetArgs(ctx, keyName, sealed, redis.SetArgs{Mode: "NX"}).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
