@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"time"
@@ -112,9 +113,9 @@ func Prune() BatchOption {
 	return BatchOption{func(o *engine.BatchOptions) { o.Prune = true }}
 }
 
-// PruneExactly is Prune for exactly n missing calls, however many.
+// PruneExactly is Prune for exactly n missing calls, however many. For n = 0 it cancels none.
 func PruneExactly(n int) BatchOption {
-	return BatchOption{func(o *engine.BatchOptions) { o.Prune, o.PruneExactly = true, n }}
+	return BatchOption{func(o *engine.BatchOptions) { o.Prune, o.PruneExactly = true, cmp.Or(n, -1) }}
 }
 
 // Canary lets the calls of the first k tokens go first: EnqueueBatch waits until these have a

@@ -338,6 +338,28 @@ func TestStrictWithoutOnReject(t *testing.T) {
 	}
 }
 
+// A program that counts what it means to prune, and comes to none, loses no call.
+func TestPruneExactlyNone(t *testing.T) {
+	t.Parallel()
+	c := open(t, redistest.Shared(t).Client, tasks.Options{})
+	calls := []tasks.Call{{Server: "1", Token: "tok", ID: "a"}, {Server: "1", Token: "tok", ID: "b"}}
+	if _, err := c.EnqueueBatch(t.Context(), "b", sequence(calls...)); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, -1} {
+		sum, err := c.EnqueueBatch(t.Context(), "b", sequence(calls[0]), tasks.PruneExactly(n))
+		no, ok := errors.AsType[*tasks.PruneError](sum.NotPruned)
+		if err != nil || !ok || no.Problem != tasks.PruneCount || no.Missing != 1 || sum.Pruned != 0 {
+			t.Errorf("%d: %+v, %v", n, sum, err)
+		} else if want := "1 call is missing from the file, not 0"; no.Error() != want {
+			t.Errorf("%d: %q, want %q", n, no, want)
+		}
+		if sum, err = c.EnqueueBatch(t.Context(), "b", sequence(calls...), tasks.PruneExactly(n)); err != nil || sum.NotPruned != nil {
+			t.Errorf("%d, nothing is missing: %+v, %v", n, sum, err)
+		}
+	}
+}
+
 // A full Redis refuses new calls, and the error says so.
 func TestFullRedis(t *testing.T) {
 	t.Parallel()

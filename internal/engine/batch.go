@@ -110,7 +110,7 @@ type BatchOptions struct {
 	// of the batch lives. Nor does it cancel more than 20 calls that are more than a tenth of the batch.
 	// The sequence is ranged over twice.
 	Prune bool
-	// PruneExactly prunes if exactly this many calls are missing, however many that is; 0: no number.
+	// PruneExactly prunes if exactly this many calls are missing, however many that is; 0: no number; below 0: none.
 	PruneExactly int
 	// Canary is how many tokens of the sequence go first; 0: none. EnqueueBatch enqueues the calls of
 	// these tokens, waits until they have a result, and enqueues the others only if all of them
@@ -256,7 +256,7 @@ func (j *batchJob) check() (err error) {
 	if j.atOnce = !j.o.NotBefore.IsZero() && !j.o.NotBefore.After(j.p.clock.Now()); j.atOnce {
 		j.o.NotBefore = time.Time{}
 	}
-	j.o.Prune = j.o.Prune || j.o.PruneExactly > 0
+	j.o.Prune = j.o.Prune || j.o.PruneExactly != 0
 	return j.p.usable()
 }
 
@@ -366,8 +366,8 @@ var (
 type PruneCountError struct{ Missing, Total, Named int }
 
 func (e *PruneCountError) Error() string {
-	if e.Named > 0 {
-		return fmt.Sprintf("%s missing from the file, not %s", say.Plural(e.Missing, "call is", "calls are"), say.Thousands(e.Named))
+	if e.Named != 0 {
+		return fmt.Sprintf("%s missing from the file, not %s", say.Plural(e.Missing, "call is", "calls are"), say.Thousands(max(0, e.Named)))
 	}
 	return fmt.Sprintf("%s of %s %s missing from the file, which may be a mistake",
 		say.Thousands(e.Missing), say.Count(e.Total, "call"), say.Word(e.Missing, "is", "are"))

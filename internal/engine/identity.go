@@ -296,7 +296,7 @@ func (b *batchRun) mayPrune(sum Summary) error {
 		return b.notPruned
 	}
 	missing, exactly := sum.Missing, b.PruneExactly
-	wrong := exactly > 0 && missing > 0 && missing != exactly || exactly == 0 && missing > pruneFree && missing*pruneTenth > b.total
+	wrong := exactly != 0 && missing > 0 && missing != exactly || exactly == 0 && missing > pruneFree && missing*pruneTenth > b.total
 	if wrong && (counted || sum.Complete()) {
 		return &PruneCountError{Missing: missing, Total: b.total, Named: exactly}
 	}
