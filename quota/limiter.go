@@ -21,7 +21,8 @@ type Settings struct {
 	// the program's wait for the answer, must be shorter. Whole milliseconds, up to 12 h. 0: 65 s.
 	// A limiter of a client has the workers' lease.
 	Lease time.Duration
-	// DefaultLicenses is for tokens without a number of licences. 0: 1, the smallest quota.
+	// DefaultLicenses is for tokens without a number of licences. Up to 1,000,000. 0: 1, the smallest
+	// quota.
 	DefaultLicenses int
 	// Location is the time zone of the vendor's day. nil: America/Bogota; a program in an image
 	// without a zone database imports time/tzdata.
@@ -104,7 +105,8 @@ func (l *Limiter) Usage(ctx context.Context, token string) (Usage, error) {
 }
 
 // SetLicenses sets how many licences the operation of a token has: its quota is 1000 requests
-// a day for each. The number holds until anyone sets another. A number below 1 is ErrLicenses.
+// a day for each. The number holds until anyone sets another. A number below 1 or above
+// 1,000,000 is ErrLicenses.
 func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	_, err := with(ctx, l, func(in *limits.Limiter) (int, error) { return n, in.SetLicenses(ctx, token, n) })
 	return err
@@ -221,8 +223,8 @@ var (
 	// ErrName refuses a token's name that is not 3 to 128 letters, digits, "_" and "-". It does not
 	// show the name: somebody may have given the token itself.
 	ErrName = errors.New("quota: a token's name must be 3 to 128 letters, digits, _ or - (an HMAC of the token, never the token)")
-	// ErrLicenses refuses a number of licences below 1.
-	ErrLicenses = errors.New("quota: licences must be at least 1")
+	// ErrLicenses refuses a number of licences below 1 or above 1,000,000.
+	ErrLicenses = errors.New("quota: licences must be 1 to 1,000,000")
 	// ErrGrant refuses a Grant that Try or Acquire did not make.
 	ErrGrant = errors.New("quota: not a grant: it did not come from Try or Acquire")
 )

@@ -82,8 +82,10 @@ func TestRefusals(t *testing.T) {
 	if _, err := l.Try(t.Context(), "a token, not its name"); !errors.Is(err, quota.ErrName) {
 		t.Error(err)
 	}
-	if err := l.SetLicenses(t.Context(), name, 0); !errors.Is(err, quota.ErrLicenses) {
-		t.Error(err)
+	for _, n := range []int{0, 1_000_001} {
+		if err := l.SetLicenses(t.Context(), name, n); !errors.Is(err, quota.ErrLicenses) {
+			t.Errorf("%d: %v", n, err)
+		}
 	}
 	if err := l.Freeze(t.Context()); err != nil {
 		t.Fatal(err)

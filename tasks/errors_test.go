@@ -12,7 +12,9 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/ledger"
 	"habilita/internal/membership"
+	limits "habilita/internal/quota"
 	"habilita/internal/redisconn"
+	"habilita/internal/rows"
 	"habilita/internal/wolkvox"
 )
 
@@ -122,6 +124,7 @@ func TestConstantsAreThoseOfTheEngine(t *testing.T) {
 		{StateSucceeded, ledger.StateSucceeded}, {StateFailed, ledger.StateFailed}, {StateSkipped, ledger.StateSkipped},
 		{StateCancelled, ledger.StateCancelled},
 		{CanaryWaiting, control.CanaryWaiting}, {CanaryHeld, control.CanaryHeld}, {CanaryReleased, control.CanaryReleased},
+		{rows.MaxLicenses, limits.MaxLicenses}, // a call's, and the limiter's
 	} {
 		if own, theirs := fmt.Sprint(pair[0]), fmt.Sprint(pair[1]); own != theirs {
 			t.Errorf("%q, %q", own, theirs)

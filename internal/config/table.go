@@ -15,7 +15,6 @@ import (
 	"habilita/internal/engine"
 	"habilita/internal/quota"
 	"habilita/internal/redisconn"
-	"habilita/internal/rows"
 	"habilita/internal/vault"
 	"habilita/internal/web/guard"
 	"habilita/internal/webhook"
@@ -71,7 +70,7 @@ func (s *Settings) table() []Setting {
 			Meaning: "of these, for one server of the vendor; each worker process has its own"},
 		{Variable: "TOKEN_SLOTS", Default: strconv.Itoa(quota.DefaultSlots), kind: "int", group: Limits, set: number(&s.Quota.Slots, 1, quota.DefaultSlots),
 			Meaning: "requests in flight for one token, 1 or 2"},
-		{Variable: "DEFAULT_LICENSES", Default: strconv.Itoa(quota.DefaultLicenses), kind: "int", group: Limits, set: number(&s.Quota.DefaultLicenses, 1, rows.MaxLicenses),
+		{Variable: "DEFAULT_LICENSES", Default: strconv.Itoa(quota.DefaultLicenses), kind: "int", group: Limits, set: number(&s.Quota.DefaultLicenses, 1, quota.MaxLicenses),
 			Meaning: "licences of a token for which none were given"},
 		{Variable: "QUOTA_TIMEZONE", Default: quota.DefaultLocation, kind: "zone", group: Redis | Limits, set: s.setTimezone,
 			Meaning: "where the vendor's day begins; times for people are in this zone"},

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -176,7 +177,7 @@ func testLicenses(t testing.TB, b backend) {
 			t.Fatal(err)
 		}
 	}
-	for _, n := range []int{0, -1} {
+	for _, n := range []int{0, -1, MaxLicenses + 1, math.MaxInt} {
 		if err := w.l.SetLicenses(t.Context(), token, n); err != ErrLicenses {
 			t.Fatalf("%d licences: %v", n, err)
 		}

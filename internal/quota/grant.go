@@ -68,8 +68,8 @@ func (g Grant) check() error {
 var (
 	// ErrName refuses a name of a token: 3 to 128 letters, digits, "_" and "-".
 	ErrName = errors.New("quota: a token's name must be 3 to 128 letters, digits, _ or - (an HMAC of the token in hex or base32, never the token)")
-	// ErrLicenses refuses a number of licences below 1.
-	ErrLicenses = errors.New("quota: licences must be at least 1")
+	// ErrLicenses refuses a number of licences below 1 or above 1,000,000.
+	ErrLicenses = errors.New("quota: licences must be 1 to 1,000,000")
 	// ErrGrant refuses a Grant that Try or Acquire did not make.
 	ErrGrant = errors.New("quota: not a grant: it has no nonce or no days")
 )

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{Settings{Prefix: "a{b}"}, []string{"Prefix"}},
 		{Settings{Slots: 3, Lease: -1, DefaultLicenses: -1, Guard: -1}, []string{"Slots 3", "Lease", "DefaultLicenses -1", "Guard"}},
+		{Settings{DefaultLicenses: math.MaxInt}, []string{"DefaultLicenses 9223372036854775807"}},
 		{Settings{Slots: -1, Lease: 13 * time.Hour, Guard: 2 * time.Hour}, []string{"Slots", "Lease 13h", "Guard 2h"}},
 		{Settings{Lease: 1500 * time.Microsecond, Guard: 1500 * time.Microsecond}, []string{"Lease 1.5ms", "Guard 1.5ms"}},
 		{Settings{Lease: time.Microsecond, Guard: time.Microsecond}, []string{"Lease", "Guard"}},

@@ -33,6 +33,9 @@ const (
 // licence of its operation.
 const RequestsPerLicense = 1000
 
+// MaxLicenses is the most that a token may have, so that no quota overflows. Rows have the same limit.
+const MaxLicenses = 1_000_000
+
 // The most that Settings may say.
 const (
 	MaxLease = 12 * time.Hour // a lease crosses one midnight at most
@@ -50,7 +53,7 @@ type Settings struct {
 	// than the vendor may work on a request, and than the caller waits for it. From
 	// 1 ms to 12 h, in whole milliseconds. Default 65 s.
 	Lease time.Duration
-	// DefaultLicenses is for tokens that SetLicenses said nothing about, at least 1.
+	// DefaultLicenses is for tokens that SetLicenses said nothing about, 1 to MaxLicenses.
 	// Default 1, the smallest quota.
 	DefaultLicenses int
 	// Location is where the vendor's day begins. Default America/Bogota; a program
@@ -92,8 +95,8 @@ func (s Settings) validate() error {
 	if s.Lease < time.Millisecond || s.Lease > MaxLease || s.Lease%time.Millisecond != 0 {
 		fault("Lease %v: want whole milliseconds from 1ms to %v", s.Lease, MaxLease)
 	}
-	if s.DefaultLicenses < 1 {
-		fault("DefaultLicenses %d: want at least 1", s.DefaultLicenses)
+	if s.DefaultLicenses < 1 || s.DefaultLicenses > MaxLicenses {
+		fault("DefaultLicenses %d: want 1 to %d", s.DefaultLicenses, MaxLicenses)
 	}
 	if s.Guard < time.Millisecond || s.Guard > MaxGuard || s.Guard%time.Millisecond != 0 {
 		fault("Guard %v: want whole milliseconds from 1ms to %v", s.Guard, MaxGuard)

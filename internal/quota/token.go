@@ -42,13 +42,13 @@ func (l *Limiter) Lift(ctx context.Context, token string) (bool, error) {
 // SetLicenses says how many licences the operation of a token has: a day's quota is
 // 1000 times as much. The last value given wins, and stays until another is given. The
 // workers' chains that wait for the quota look again.
-// If the quota is now below what was used, requests are refused until midnight. n below
-// 1 is ErrLicenses.
+// If the quota is now below what was used, requests are refused until midnight. An n
+// that is not 1 to MaxLicenses is ErrLicenses.
 func (l *Limiter) SetLicenses(ctx context.Context, token string, n int) error {
 	if err := checkName(token); err != nil {
 		return err
 	}
-	if n < 1 {
+	if n < 1 || n > MaxLicenses {
 		return ErrLicenses
 	}
 	r, err := l.run(ctx, l.scripts.licenses, token, token, n)
