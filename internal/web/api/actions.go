@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"habilita/internal/control"
 	"habilita/internal/web/guard"
@@ -18,26 +20,34 @@ type decided struct {
 	Unread int `json:"unread,omitempty"`
 }
 
-// decide makes the handler of a decision about the batch or chain that the path names.
-func decide(name, unit string, act func(context.Context, control.Selection) (int, error)) handler {
-	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+// deciding makes the handler of a decision, which goes on if its caller leaves. It refuses a body: a filter that nobody
+// reads must not decide about everything. Clients that always send JSON may send {}.
+func deciding(do handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, q url.Values) error {
+		body, err := io.ReadAll(r.Body)
+		if text := strings.TrimSpace(string(body)); err != nil || text != "" && text != "{}" {
+			return refuse(badRequest, "this takes no body, since the path says what is decided about: nothing was done")
+		}
 		ctx, cancel := guard.Deciding(r.Context())
 		defer cancel()
-		n, err := act(ctx, control.Selection{Batch: r.PathValue("batch"), Chain: r.PathValue("chain")})
+		return do(w, r.WithContext(ctx), q)
+	}
+}
+
+// decide makes the handler of a decision about the batch or chain that the path names.
+func decide(name, unit string, act func(context.Context, control.Selection) (int, error)) handler {
+	return deciding(func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+		n, err := act(r.Context(), control.Selection{Batch: r.PathValue("batch"), Chain: r.PathValue("chain")})
 		unread, err := control.SplitUnread(err)
 		return answer(w, http.StatusOK, decided{name, n, unit, unread}, err)
-	}
+	})
 }
 
 // asKey returns a context in which the key of the request decides. Each decision also goes to this
 // worker's own log.
 func (a *API) asKey(ctx context.Context) context.Context {
 	return control.WithActor(ctx, control.Actor{Who: guard.From(ctx).Name, Via: control.ByAPI, Told: func(e control.AuditEntry, err error) {
-		line := a.Log.Info()
-		if err != nil {
-			line = a.Log.Error().Err(err)
-		}
-		line.Str("who", e.Who).Str("action", e.Action).Str("target", e.Target).Str("result", e.Result).Msg("somebody decided over HTTP")
+		a.Log.Err(err).Str("who", e.Who).Str("action", e.Action).Str("target", e.Target).Str("result", e.Result).Msg("somebody decided over HTTP")
 	}})
 }
 
@@ -63,20 +73,15 @@ type acted struct {
 
 // act makes the handler of pause and resume.
 func act(name string, do func(ctx context.Context, schedule string) (changed bool, err error)) handler {
-	return func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-		ctx, cancel := guard.Deciding(r.Context())
-		defer cancel()
-		schedule := r.PathValue("schedule")
-		changed, err := do(ctx, schedule)
-		return answer(w, http.StatusOK, acted{name, schedule, changed, ""}, err)
-	}
+	return deciding(func(w http.ResponseWriter, r *http.Request, _ url.Values) error {
+		changed, err := do(r.Context(), r.PathValue("schedule"))
+		return answer(w, http.StatusOK, acted{name, r.PathValue("schedule"), changed, ""}, err)
+	})
 }
 
 func (a *API) removeSchedule(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-	ctx, cancel := guard.Deciding(r.Context())
-	defer cancel()
 	name := r.PathValue("schedule")
-	stopped, err := a.Control.RemoveSchedule(ctx, name)
+	stopped, err := a.Control.RemoveSchedule(r.Context(), name)
 	return answer(w, http.StatusOK, acted{"remove", name, true, stopped}, err)
 }
 
@@ -93,12 +98,9 @@ func (a *API) runSchedule(w http.ResponseWriter, r *http.Request, q url.Values) 
 		return err
 	}
 	name := r.PathValue("schedule")
-	ctx, cancel := guard.Deciding(r.Context())
-	defer cancel()
-	batch, err := a.Control.RunSchedule(ctx, name, overlap)
-	if err != nil {
-		return err
+	batch, err := a.Control.RunSchedule(r.Context(), name, overlap)
+	if err == nil {
+		w.Header().Set("Location", batchPath(batch))
 	}
-	w.Header().Set("Location", batchPath(batch))
-	return answer(w, http.StatusAccepted, asked{name, batch, batchPath(batch)}, nil)
+	return answer(w, http.StatusAccepted, asked{name, batch, batchPath(batch)}, err)
 }

@@ -109,10 +109,10 @@ func New(o Options) *API {
 		{"GET", "/v1/workers", "", show(a.workers)},
 		{"GET", "/v1/schedules", "", show(a.schedules)},
 		{"GET", schedule, "", show(a.schedule)},
-		{"DELETE", schedule, "", a.removeSchedule},
+		{"DELETE", schedule, "", deciding(a.removeSchedule)},
 		{"POST", schedule + "/pause", "", act("pause", o.Control.PauseSchedule)},
 		{"POST", schedule + "/resume", "", act("resume", o.Control.ResumeSchedule)},
-		{"POST", schedule + "/run", "overlap", a.runSchedule},
+		{"POST", schedule + "/run", "overlap", deciding(a.runSchedule)},
 	}
 	for _, r := range a.routes {
 		a.mux.Handle(r.String(), a.handler(r))

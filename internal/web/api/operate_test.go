@@ -117,6 +117,28 @@ func TestDecisions(t *testing.T) {
 	w.get("/v1/actions?cursor=x").want(t, 400, nil)
 }
 
+// Nothing reads a filter in the body of a decision, so that it must not be taken for one about everything.
+func TestDecisionsTakeNoBody(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold()
+	for _, path := range []string{"/v1/batches/a%2Fb/skip", "/v1/batches/a%2Fb/cancel", "/v1/batches/a%2Fb/retry", "/v1/batches/a%2Fb/reopen", "/v1/chains/" + id + "/skip"} {
+		for _, body := range []string{`{"reason":"server_error"}`, "[]", "x", "chain=y"} {
+			w.postJSON(path, body).want(t, 400, nil).says(t, "takes no body")
+		}
+	}
+	for _, path := range []string{"/v1/schedules/s/pause", "/v1/schedules/s/run"} {
+		w.postJSON(path, `{"overlap":true}`).want(t, 400, nil).says(t, "takes no body")
+	}
+	w.ask("DELETE", "/v1/schedules/s", `{"dry_run":true}`).want(t, 400, nil).says(t, "takes no body")
+	var s status
+	if w.get("/v1/batches/a%2Fb").want(t, 200, &s); s.Failed != 1 || s.Open != 2 {
+		t.Errorf("%+v", s)
+	}
+	for _, body := range []string{"{}", " {}\n", "\n"} {
+		w.postJSON("/v1/batches/a%2Fb/retry", body).want(t, 200, nil)
+	}
+}
+
 // A decision takes several steps. The caller hangs up before the first one is sent.
 func TestDecisionsOutliveTheirCaller(t *testing.T) {
 	w := newWorld(t)
