@@ -186,5 +186,5 @@ func (w *Worker) Run(ctx context.Context) error { return public(w.worker.Run(ctx
 // a second; ctx limits the wait for the answer.
 func (w *Worker) Ready(ctx context.Context) error { return public(w.worker.Ready(ctx)) }
 
-// Close closes a worker that was not run. Otherwise Run closes it.
+// Close closes a worker that was not run. Otherwise it does nothing: Run closes it.
 func (w *Worker) Close() error { return w.worker.Close() }

@@ -319,6 +319,9 @@ func TestWorkerRunsOnce(t *testing.T) {
 		if err := w.Run(ended); err == nil || !strings.Contains(err.Error(), "a worker runs once") {
 			t.Errorf("after %s: %v", what, err)
 		}
+		if err := w.Close(); err != nil {
+			t.Errorf("Close after %s: %v", what, err)
+		}
 	}
 }
 

@@ -247,7 +247,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	handler := asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error { return w.handle(hard, t) })
 	servers := w.newServers(hard)
 	if err := servers.start(handler); err != nil {
-		return errors.Join(err, w.Close())
+		return errors.Join(err, w.close())
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { w.dispatcher.run(soft) })
@@ -304,23 +304,28 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-left:
 	case <-time.After(leaveWait): // a beat may hang in Redis
 	}
-	return errors.Join(cause, w.Close())
+	return errors.Join(cause, w.close())
 }
 
-// Close leaves the membership and closes the connections of a worker that was not run, or
-// whose runs have ended. If runs have not ended, it does not leave: its membership lapses.
+// Close closes a worker that was not run. Otherwise it does nothing: Run closes it.
 func (w *Worker) Close() error {
-	w.spent.Store(true)
+	if w.spent.Swap(true) {
+		return nil
+	}
+	return w.close()
+}
+
+// close leaves the membership and closes the connections of a worker that was not run, or
+// whose runs have ended. If runs have not ended, it does not leave: its membership lapses.
+func (w *Worker) close() error {
 	leave := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
-		defer cancel()
 		said := make(chan error, 1)
-		go func() { said <- w.member.Leave(ctx) }()
+		go func() { said <- w.member.Leave(context.Background()) }()
 		select {
 		case err := <-said:
 			return err
-		case <-ctx.Done(): // the client reads until its own time-out
-			return ctx.Err()
+		case <-time.After(leaveWait): // the client reads until its own time-out
+			return context.DeadlineExceeded
 		}
 	}
 	if n := w.runner.active.Load(); n > 0 {

@@ -80,9 +80,8 @@ func act(name string, do func(ctx context.Context, schedule string) (changed boo
 }
 
 func (a *API) removeSchedule(w http.ResponseWriter, r *http.Request, _ url.Values) error {
-	name := r.PathValue("schedule")
-	stopped, err := a.Control.RemoveSchedule(r.Context(), name)
-	return answer(w, http.StatusOK, acted{"remove", name, true, stopped}, err)
+	stopped, err := a.Control.RemoveSchedule(r.Context(), r.PathValue("schedule"))
+	return answer(w, http.StatusOK, acted{"remove", r.PathValue("schedule"), true, stopped}, err)
 }
 
 // asked is the answer to a run that was asked for.

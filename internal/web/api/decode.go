@@ -98,13 +98,12 @@ func decodeCall(r *http.Request) (engine.Call, error) {
 		return engine.Call{}, err
 	}
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	switch {
+	case err != nil:
 		return engine.Call{}, fmt.Errorf("%w: %w", errBody, err)
-	}
-	if !utf8.Valid(body) {
+	case !utf8.Valid(body):
 		return engine.Call{}, refuse(badRequest, "the body is not valid UTF-8")
-	}
-	if jsontext.Value(body).Kind() != jsontext.KindBeginObject {
+	case jsontext.Value(body).Kind() != jsontext.KindBeginObject:
 		return engine.Call{}, refuse(badRequest, "the body is not a JSON object")
 	}
 	var given map[string]jsontext.Value
