@@ -78,13 +78,13 @@ func (s *Settings) table() []Setting {
 			Meaning: "no grants this close to midnight, on either side"},
 		{Variable: "MAX_ATTEMPTS", Default: strconv.Itoa(d.MaxAttempts), kind: "int", group: Calls, set: number(&s.MaxAttempts, 1, 1_000_000),
 			Meaning: "requests sent before a call is given up"},
-		{Variable: "GIVE_UP_AFTER", Default: short(d.GiveUpAfter), kind: "duration", group: Calls, set: duration(&s.GiveUpAfter, time.Millisecond, maxDuration),
+		{Variable: "GIVE_UP_AFTER", Default: short(d.GiveUpAfter), kind: "duration", group: Calls, set: duration(&s.GiveUpAfter, time.Millisecond, engine.MaxDuration),
 			Meaning: "how long the vendor's push-back may put a call off (our own slots and quota: as long as it takes)"},
-		{Variable: "RETENTION", Default: short(d.Retention), kind: "duration", group: Calls, set: duration(&s.Retention, time.Minute, maxDuration),
+		{Variable: "RETENTION", Default: short(d.Retention), kind: "duration", group: Calls, set: duration(&s.Retention, time.Minute, engine.MaxDuration),
 			Meaning: "how long a settled batch can be read"},
-		{Variable: "RETRY_MIN", Default: seconds(d.RetryMin), kind: "duration", group: Calls, set: duration(&s.RetryMin, time.Millisecond, maxDuration),
+		{Variable: "RETRY_MIN", Default: seconds(d.RetryMin), kind: "duration", group: Calls, set: duration(&s.RetryMin, time.Millisecond, engine.MaxDuration),
 			Meaning: "least back-off; exponential with full jitter"},
-		{Variable: "RETRY_MAX", Default: short(d.RetryMax), kind: "duration", group: Calls, set: duration(&s.RetryMax, time.Millisecond, maxDuration),
+		{Variable: "RETRY_MAX", Default: short(d.RetryMax), kind: "duration", group: Calls, set: duration(&s.RetryMax, time.Millisecond, engine.MaxDuration),
 			Meaning: "greatest back-off"},
 		{Variable: "WAIT_REPLICAS", Default: "0", kind: "int", group: Writing, set: number(&s.WaitReplicas, 0, redisconn.MaxReplicas),
 			Meaning: "replicas of Redis that must have a grant, an outcome or a new call before it counts as done; give it to workers and producers"},
@@ -100,7 +100,7 @@ func (s *Settings) table() []Setting {
 			Meaning: "required with WEBHOOK_URL; secrets that sign events, separated by commas or line ends; all of them sign, so that they can be changed"},
 		{Variable: "WEBHOOK_EVENTS", kind: "events", group: Webhooks, set: checked(&s.WebhookEvents, parsed(webhook.ParseTypes)),
 			Meaning: "events to send, comma separated; not given: all"},
-		{Variable: "SHUTDOWN_TIMEOUT", Default: seconds(d.ShutdownTimeout), kind: "duration", group: Calls, set: duration(&s.ShutdownTimeout, time.Millisecond, maxDuration),
+		{Variable: "SHUTDOWN_TIMEOUT", Default: seconds(d.ShutdownTimeout), kind: "duration", group: Calls, set: duration(&s.ShutdownTimeout, time.Millisecond, engine.MaxDuration),
 			Meaning: "time for requests in flight to end"},
 		{Variable: "LOG_LEVEL", Default: zerolog.LevelInfoValue, kind: "level", group: Logging, set: s.setLogLevel,
 			Meaning: "trace, debug, info, warn or error; to stderr"},
@@ -150,8 +150,6 @@ const (
 	// All is every setting.
 	All = Logging | Redis | Keys | Limits | Calls | Pages | Webhooks | Writing
 )
-
-const maxDuration = 10 * 365 * 24 * time.Hour // added to a date, it is still one
 
 // The functions below set a value, or say in their error what is wanted; the caller names the
 // variable and the value.

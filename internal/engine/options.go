@@ -258,6 +258,9 @@ func (o WorkerOptions) WithDefaults() WorkerOptions {
 	return o
 }
 
+// MaxDuration is the most that a time of an option may be: added to a date, it is still one.
+const MaxDuration = 10 * 365 * 24 * time.Hour
+
 // check reports all invalid options at once.
 func (o WorkerOptions) check() error {
 	var faults []error
@@ -270,6 +273,8 @@ func (o WorkerOptions) check() error {
 	} {
 		if value < 0 {
 			faults = append(faults, fmt.Errorf("%s is below 0", name))
+		} else if value > int64(MaxDuration) || value > 1_000_000 && slices.Contains([]string{"Concurrency", "ServerConcurrency", "MaxAttempts"}, name) {
+			faults = append(faults, fmt.Errorf("%s is too large", name))
 		}
 	}
 	if o.RetryMin > o.RetryMax {
