@@ -49,6 +49,35 @@ func TestDocumentInJSONIsThatInYAML(t *testing.T) {
 	}
 }
 
+// A comma in a text without quotes ends it there: YAML takes the rest for a name without a value.
+func TestNoTextOfTheDocumentIsCut(t *testing.T) {
+	text, err := readDocument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc any
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(at string, v any)
+	walk = func(at string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, in := range v {
+				if in == nil {
+					t.Errorf("%s: %q has no value", at, name)
+				}
+				walk(at+"/"+name, in)
+			}
+		case []any:
+			for _, in := range v {
+				walk(at, in)
+			}
+		}
+	}
+	walk("", doc)
+}
+
 // Every operation of the document has a handler, and every handler an operation.
 func TestEveryOperationIsServedAndDescribed(t *testing.T) {
 	text, err := readDocument()
