@@ -61,6 +61,9 @@ type Client struct {
 // Open makes a client on rdb, which stays yours to close. It contacts Redis, and makes the key
 // that names tokens if there is none. A *MismatchError or ErrTokenIDKey says that tokens have
 // other names in that Redis. A program needs only one client.
+//
+// Set ContextTimeoutEnabled in the options of rdb: without it, go-redis waits for a Redis that
+// stands still for its own ReadTimeout, even if ctx has ended.
 func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Client, error) {
 	p, err := engine.NewProducer(ctx, rdb, o.engine())
 	if err != nil {

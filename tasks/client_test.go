@@ -363,6 +363,38 @@ func TestPruneExactlyNone(t *testing.T) {
 	}
 }
 
+// Redis stands still, and the context ends. With the option that Open asks for, the program goes on in time.
+func TestContextEndsWhileRedisStandsStill(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	rdb := redis.NewClient(&redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = rdb.Close() })
+	c := open(t, rdb, tasks.Options{})
+	if _, err := c.EnqueueBatch(t.Context(), "b", sequence(tasks.Call{Server: "1", Token: "tok"})); err != nil {
+		t.Fatal(err)
+	}
+	s.Pause()
+	defer s.Resume()
+	for what, do := range map[string]func(context.Context) error{
+		"Enqueue": func(ctx context.Context) error {
+			_, err := c.Enqueue(ctx, tasks.Call{Server: "1", Token: "tok", ID: "a"})
+			return err
+		},
+		"Status":  func(ctx context.Context) error { _, err := c.Status(ctx, "b"); return err },
+		"Wait":    func(ctx context.Context) error { _, err := c.Wait(ctx, "b"); return err },
+		"Find":    func(ctx context.Context) error { _, err := c.Find(ctx, "a"); return err },
+		"Acquire": func(ctx context.Context) error { _, err := c.Limiter().Acquire(ctx, c.TokenID("tok")); return err },
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		begun := time.Now()
+		err := do(ctx)
+		cancel()
+		if took := time.Since(begun); err == nil || took > 3*time.Second {
+			t.Errorf("%s: %v after %s", what, err, took)
+		}
+	}
+}
+
 // A full Redis refuses new calls, and the error says so.
 func TestFullRedis(t *testing.T) {
 	t.Parallel()

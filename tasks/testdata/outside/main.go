@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	rdb := redis.NewClient(&redis.Options{Addr: os.Args[1]})
+	rdb := redis.NewClient(&redis.Options{Addr: os.Args[1], ContextTimeoutEnabled: true})
 	defer rdb.Close()
 	if err := run(context.Background(), rdb, "token-of-north"); err != nil {
 		log.Fatal(err)
