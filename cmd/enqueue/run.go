@@ -117,7 +117,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	}
 	a.zone = set.Quota.Location
 	set.Log = config.Logger(set, zerolog.SyncWriter(a.err), meter.OnTerminal(a.err))
-	set.Retention = forever // the results stay in a file: nothing is to be forgotten while this process lives
+	set.Retention = engine.MaxDuration // the results stay in a file: nothing is to be forgotten while this process lives
 	r := &fileRun{rowsRun: rows, today: o.today}
 	c := localrun.Config{File: file, Batch: rows.o.batch, Policy: rows.o.onFailure, GivenUp: again, Worker: set.WorkerOptions}
 	if o.dryRun {
@@ -131,8 +131,6 @@ type fileRun struct {
 	*rowsRun
 	today bool
 }
-
-const forever = 100 * 365 * 24 * time.Hour
 
 func (r *fileRun) run(ctx context.Context, c localrun.Config) error {
 	started := time.Now()

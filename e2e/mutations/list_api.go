@@ -69,7 +69,7 @@ var apiMutations = []mutation{
 	},
 	{
 		"a prune can be given again", "nothing missing is another number",
-		in("internal/engine/identity.go", "exactly > 0 && missing > 0 && missing", "exactly > 0 && missing"),
+		in("internal/engine/identity.go", "exactly != 0 && missing > 0 && missing", "exactly != 0 && missing"),
 		"./internal/web/api", "TestPruneOfManyMustBeNamed",
 	},
 	{

@@ -264,19 +264,24 @@ const MaxDuration = 10 * 365 * 24 * time.Hour
 // check reports all invalid options at once.
 func (o WorkerOptions) check() error {
 	var faults []error
-	for name, value := range map[string]int64{
+	within := func(most int64, values map[string]int64) {
+		for name, value := range values {
+			if value < 0 {
+				faults = append(faults, fmt.Errorf("%s is below 0", name))
+			} else if value > most {
+				faults = append(faults, fmt.Errorf("%s is too large", name))
+			}
+		}
+	}
+	within(int64(MaxDuration), map[string]int64{
 		"CallTimeout": int64(o.CallTimeout), "VendorTimeout": int64(o.VendorTimeout), "SlotMargin": int64(o.SlotMargin),
 		"GiveUpAfter": int64(o.GiveUpAfter), "RetryMin": int64(o.RetryMin), "RetryMax": int64(o.RetryMax),
 		"Retention": int64(o.Retention), "ShutdownTimeout": int64(o.ShutdownTimeout),
 		"TaskCheckInterval": int64(o.TaskCheckInterval), "ReconcileInterval": int64(o.ReconcileInterval),
+	})
+	within(1_000_000, map[string]int64{
 		"Concurrency": int64(o.Concurrency), "ServerConcurrency": int64(o.ServerConcurrency), "MaxAttempts": int64(o.MaxAttempts),
-	} {
-		if value < 0 {
-			faults = append(faults, fmt.Errorf("%s is below 0", name))
-		} else if value > int64(MaxDuration) || value > 1_000_000 && slices.Contains([]string{"Concurrency", "ServerConcurrency", "MaxAttempts"}, name) {
-			faults = append(faults, fmt.Errorf("%s is too large", name))
-		}
-	}
+	})
 	if o.RetryMin > o.RetryMax {
 		faults = append(faults, fmt.Errorf("RetryMin is %s, above RetryMax, which is %s", o.RetryMin, o.RetryMax))
 	}
