@@ -16,6 +16,7 @@ import (
 	"habilita/internal/config"
 	"habilita/internal/control"
 	"habilita/internal/engine"
+	"habilita/internal/membership"
 	"habilita/internal/redisconn"
 	"habilita/internal/rows"
 	"habilita/internal/say"
@@ -33,8 +34,7 @@ func (a *app) keygen() *cobra.Command {
 		Short: "Print a new sealing key, API key or webhook secret",
 		Long: `Print a new sealing key: id:base64 of 32 random bytes. Redis keeps tokens sealed under it.
 Keep the key: nobody can open the tokens without it. All producers and workers of a Redis need
-the same keys. To change to a new key, put it before the old one (HABILITA_KEYS=new,old), restart
-the workers, and run "enqueue rekey".
+the same keys. "enqueue rekey --help" says how to change to a new one.
 
 With --api NAME, print a key of the HTTP API and the pages instead, as HABILITA_API_KEYS of
 the worker takes it: NAME:KIND:KEY. The audit log shows NAME, and a program sends KEY. Separate
@@ -83,10 +83,10 @@ func (a *app) rekey() *cobra.Command {
 		Long: `Seal all tokens, the rows of schedules, and the key that tokens get their names from, under the
 first of HABILITA_KEYS. No token changes its token_id, and nothing stops meanwhile.
 
-First restart producers and workers with the new key in front. Then run this. Then remove the
-old key from HABILITA_KEYS. If it was cut off, run it again.`,
-		Example: `  NEW=$(enqueue keygen --id k2)
-  HABILITA_KEYS="$NEW,$HABILITA_KEYS" enqueue rekey`,
+Restart producers and workers with HABILITA_KEYS=old,new. When all of them run with both, restart
+them with HABILITA_KEYS=new,old. Then run this. Then remove the old key from HABILITA_KEYS. If it
+was cut off, run it again. It is refused while a worker runs that lacks the new key.`,
+		Example: `  HABILITA_KEYS="$NEW,$OLD" enqueue rekey`,
 	}
 	a.jsonFlag(cmd, `one JSON object: {"key","tokens","schedule_chunks","naming_key"}`)
 	return a.onRedis(cmd, redisconn.Operator, config.Keys, a.runRekey)
@@ -95,6 +95,11 @@ old key from HABILITA_KEYS. If it was cut off, run it again.`,
 func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 	keys, err := vault.ParseKeys(s.set.Keys)
 	if err != nil {
+		return err
+	}
+	me := membership.Self(membership.Producer)
+	me.Keys = keys.IDs()
+	if err := membership.New(s.rdb, prefix).CheckKeys(ctx, me); err != nil {
 		return err
 	}
 	naming, err := vault.RekeyTokenIDKey(ctx, s.rdb, prefix+":naming", keys)

@@ -3,6 +3,21 @@ package main
 // faultMutations are of what processes agree on, and of a Redis that lost its data or restarted.
 var faultMutations = []mutation{
 	{
+		"nobody seals under a key that a worker lacks", "a process that joins does",
+		in("internal/membership/registry.go", "if err := r.CheckKeys(ctx, p); err != nil {", "if err := error(nil); err != nil {"),
+		"./internal/membership", "TestSealingKeys",
+	},
+	{
+		"nobody seals under a key that a worker lacks", "a worker joins that lacks the key of a producer",
+		in("internal/membership/registry.go", "!lacks(p, me) && !lacks(me, p)", "!lacks(p, me)"),
+		"./internal/membership", "TestSealingKeys",
+	},
+	{
+		"nobody seals under a key that a worker lacks", "rekey does",
+		in("cmd/enqueue/keys.go", "CheckKeys(ctx, me); err != nil {", "CheckKeys(ctx, membership.Process{}); err != nil {"),
+		"./cmd/enqueue", "TestRekeyBeforeAWorkerHasTheKey",
+	},
+	{
 		"recall after DEFAULT_LICENSES was raised", "none",
 		in("internal/engine/reconciler.go", "if before < s.settings.DefaultLicenses {", "if false {"),
 		"./internal/engine", "TestRaisedDefaultLicensesRecall",

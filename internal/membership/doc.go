@@ -22,6 +22,9 @@
 // that no live process uses has no value: the next that joins sets it. A process is compared
 // only in the shared settings that it brings, so a producer brings those that it uses.
 //
+// No process joins that seals under a key that a live worker lacks, and no worker that lacks the key under which
+// a live process seals (CheckKeys). Two that join in the same moment may miss each other.
+//
 // Expiry is by the clock of Redis, in milliseconds; no process's own clock is compared
 // with another's.
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ func TestTwoWithTheSameSettings(t *testing.T) {
 			t.Error("not current")
 		}
 		all, err := w.Alive(t.Context())
-		if err != nil || all[0] != process("a") {
+		if err != nil || !reflect.DeepEqual(all[0], process("a")) {
 			t.Errorf("alive has %v (%v)", all, err)
 		}
 	})
@@ -40,7 +41,7 @@ func TestOneThatDiffers(t *testing.T) {
 		w.join("b", membership.Settings{"LEASE": "1m5s"})
 		e := w.differs("c", membership.Settings{"TOKEN_SLOTS": "1", "LEASE": "65s", "QUOTA_TIMEZONE": "UTC", "NEW": "x"})
 		want := []membership.Difference{{Name: "LEASE", Mine: "65s", Theirs: "1m5s"}, {Name: "TOKEN_SLOTS", Mine: "1", Theirs: "2"}}
-		if !slices.Equal(e.Differences, want) || len(e.With) != 2 || e.With[0] != process("a") {
+		if !slices.Equal(e.Differences, want) || len(e.With) != 2 || !reflect.DeepEqual(e.With[0], process("a")) {
 			t.Errorf("got %+v", e)
 		}
 		for _, part := range []string{`LEASE is "65s" here and "1m5s" there`, "worker on web-1, pid 12, since 2026-11-23T08:00:00Z",
@@ -218,6 +219,47 @@ func TestUsedIsOfThePrefixAndDatabase(t *testing.T) {
 			if used, err := c.of.Used(t.Context()); err != nil || used != c.want {
 				t.Errorf("%d: used is %t, %v, want %t", i, used, err, c.want)
 			}
+		}
+	})
+}
+
+// A worker gives up the calls that it can't open. So nobody seals under a key that a worker lacks, and a new key goes behind
+// the old one first.
+func TestSealingKeys(t *testing.T) {
+	both(t, func(t *testing.T, w world) {
+		of := func(id, kind string, keys ...string) membership.Process {
+			p := process(id)
+			p.Kind, p.Keys = kind, keys
+			return p
+		}
+		join := func(p membership.Process) error {
+			_, err := w.Join(t.Context(), p, membership.Settings{})
+			return err
+		}
+		for _, p := range []membership.Process{
+			of("old", membership.Worker, "k1"), of("call", membership.Producer, "k1"), of("silent", membership.Worker), // of an older version
+		} {
+			if err := join(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, p := range []membership.Process{
+			of("c", membership.Producer, "k2", "k1"), of("d", membership.Worker, "k2", "k1"), of("e", membership.Worker, "k2"),
+		} {
+			e, differs := errors.AsType[*membership.MismatchError](join(p))
+			if !differs || len(e.With) == 0 || e.With[0].ID == "silent" || !strings.Contains(e.Error(), `HABILITA_KEYS is "k2`) ||
+				!strings.Contains(e.Error(), "in front") {
+				t.Errorf("%s %q: %v", p.Kind, p.Keys, e)
+			}
+			w.alive("call", "old", "silent")
+		}
+		// A producer opens nothing, so it needs no key but its own.
+		if err := errors.Join(join(of("f", membership.Producer, "k1")), join(of("old", membership.Worker, "k1", "k2")),
+			join(of("g", membership.Producer, "k2"))); err != nil {
+			t.Error(err)
+		}
+		if _, differs := errors.AsType[*membership.MismatchError](join(of("h", membership.Worker, "k1"))); !differs {
+			t.Error("a worker joined that lacks the key of a producer")
 		}
 	})
 }

@@ -53,6 +53,9 @@ func New(rdb redis.UniversalClient, prefix string) *Registry {
 // was changed. Settings that no live process has get the values of this one. Any other error
 // is of Redis: then nobody knows whether the process joined, and it may try again.
 func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership, error) {
+	if err := r.CheckKeys(ctx, p); err != nil {
+		return nil, err
+	}
 	mine := Settings{} // never null: the script reads it as a table
 	maps.Copy(mine, t)
 	text, _ := json.Marshal(record{p, mine}) // texts, a number and a time of today: it can't fail
@@ -61,6 +64,24 @@ func (r *Registry) Join(ctx context.Context, p Process, t Settings) (*Membership
 		return nil, err
 	}
 	return m, nil
+}
+
+// CheckKeys refuses a process that seals under a key that a live worker lacks, and a worker that lacks the key under which
+// a live process seals: a worker gives up the calls whose tokens it can't open. The error is a *MismatchError. Of two
+// processes that join in the same moment, neither may see the other.
+func (r *Registry) CheckKeys(ctx context.Context, me Process) error {
+	if len(me.Keys) == 0 {
+		return nil
+	}
+	all, err := r.Alive(ctx)
+	lacks := func(p, sealing Process) bool { return p.Kind == Worker && !slices.Contains(p.Keys, sealing.Keys[0]) }
+	with := slices.DeleteFunc(all, func(p Process) bool {
+		return len(p.Keys) == 0 || p.ID == me.ID || !lacks(p, me) && !lacks(me, p)
+	})
+	if err != nil || len(with) == 0 {
+		return err
+	}
+	return &MismatchError{Differences: []Difference{{sealingKeys, strings.Join(me.Keys, ", "), strings.Join(with[0].Keys, ", ")}}, With: with}
 }
 
 // Settings returns the settings that live processes agree on.
@@ -127,6 +148,9 @@ type Process struct {
 	Started time.Time `json:"started"`
 	// Version is the program's, and the beginning of its commit.
 	Version string `json:"version"`
+	// Keys are the ids of its sealing keys, the one that seals first. None: it seals nothing and opens nothing, or is of
+	// an older version.
+	Keys []string `json:"keys,omitempty"`
 }
 
 // Self describes this process, with a new ID. It starts now.
@@ -157,6 +181,9 @@ type record struct {
 
 // TokenIDKey is the shared setting for the fingerprint of the token-ID key, which nobody sets by hand.
 const TokenIDKey = "NAMING_KEY"
+
+// sealingKeys stands for the ids of HABILITA_KEYS in a MismatchError.
+const sealingKeys = "HABILITA_KEYS"
 
 // Difference is a shared setting for which the others have another value.
 type Difference struct {
@@ -193,6 +220,11 @@ func (e *MismatchError) Error() string {
 	if slices.ContainsFunc(e.Differences, func(d Difference) bool { return d.Name == TokenIDKey }) {
 		fmt.Fprintf(&b, "\nthe token-ID key in Redis was replaced while they ran, and nothing sets it: they stop by themselves, "+
 			"or are forgotten after %v; then start this one again", TTL)
+		return b.String()
+	}
+	if e.Differences[0].Name == sealingKeys {
+		fmt.Fprintf(&b, "\na worker gives up the calls that it can't open. Give all processes all of these keys, with the first one of those that run "+
+			"in front, and restart them; only then may a new key stand in front (one that crashed is forgotten after %v)", TTL)
 		return b.String()
 	}
 	fmt.Fprintf(&b, "\nstart this one with their values; or, to change the values, stop all that use them first "+

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -108,6 +109,12 @@ func (k *Keys) add(id string, raw []byte, earlier [][]byte) error {
 
 // First is the id of the key that seals.
 func (k *Keys) First() string { return k.first.id }
+
+// IDs are the ids of all keys; the first is that of the key that seals.
+func (k *Keys) IDs() []string {
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(k.byID)), func(id string) bool { return id == k.First() })
+	return append([]string{k.First()}, others...)
+}
 
 // GenerateKey makes a random key in the form that ParseKeys reads. An empty id
 // stands for "k" and today's date in UTC, such as "k20261123". It fails on an
