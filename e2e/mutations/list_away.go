@@ -24,7 +24,7 @@ var awayMutations = []mutation{
 	},
 	{
 		"the parts of a ledger that can be read", "counts of a part pass for those of all",
-		in("internal/ledger/counts.go", "	return sum, unread.Of(Buckets)", "	_ = unread.Of(Buckets)\n	return sum, nil"),
+		in("internal/ledger/counts.go", "	return sum, live, unread.Of(Buckets)", "	_ = unread.Of(Buckets)\n	return sum, live, nil"),
 		"./internal/control", "TestPartOfABatchIsDown",
 	},
 	{

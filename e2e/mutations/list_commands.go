@@ -3,6 +3,16 @@ package main
 // commandMutations are of what the commands take and say.
 var commandMutations = []mutation{
 	{
+		"the time left", "the longest chain does not count",
+		in("internal/control/progress.go", "max(left, chain.timeLeft(now)).Seconds()", "left.Seconds()"),
+		"./internal/control", "TestTimeLeftOfTheLongestChain",
+	},
+	{
+		"a sample of what waits", "it reads buckets in which all has ended",
+		in("internal/control/progress.go", "o.sample(ctx, m, live, round, &p)", "o.sample(ctx, m, append(live[:0:0], tags...), round, &p)"),
+		"./internal/control", "TestProgressSamples",
+	},
+	{
 		"at and in", "a time that has passed puts calls off",
 		in("internal/engine/batchopen.go", "b.job.atOnce || !b.NotBefore", "!b.NotBefore"),
 		"./internal/engine", "TestPutOffBatchKeepsItsTime",

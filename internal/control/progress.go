@@ -33,6 +33,9 @@ type Progress struct {
 	Waiting    []Waiting `json:"waiting"`     // what chains of the batch wait for, the most frequent first
 	Sampled    bool      `json:"sampled"`     // Waiting counts a sample of the chains ("held" is exact all the same)
 	LastErrors []string  `json:"last_errors"` // at most 3 texts, of chains that failed and wait or are held
+
+	longest string // id of the chain with the most calls left; "": not known
+	left    int    // of its calls
 }
 
 // Waiting counts chains that wait for the same reason.
@@ -49,6 +52,7 @@ type Waiting struct {
 func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout time.Duration, seen func(Progress)) (Status, error) {
 	var last, told Progress
 	var rate Rate
+	var longest longest
 	var sampled time.Time
 	first, round := true, 0
 	err := wait(ctx, timeout, func(ctx context.Context) (changed, settled bool, err error) {
@@ -57,18 +61,20 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 			return false, false, err
 		}
 		p := Progress{Waiting: last.Waiting, Sampled: last.Sampled, LastErrors: last.LastErrors}
-		if p.Status, err = o.status(ctx, m, tags); err != nil {
+		var live []string
+		if p.Status, live, err = o.statusAndLive(ctx, m, tags); err != nil {
 			return false, false, err
 		}
 		now := time.Now()
 		if first || p.Settled || now.Sub(sampled) >= sampleEvery {
 			sampled = now
-			if err := o.sample(ctx, m, tags, round, &p); err != nil {
+			if err := o.sample(ctx, m, live, round, &p); err != nil {
 				return false, false, err
 			}
 			round++
+			longest.see(now, p.longest, p.left)
 		}
-		p.see(&rate, now)
+		p.see(&rate, &longest, now)
 		last = p
 		changed = first || p.Status != told.Status
 		if changed || p.news() != told.news() {
@@ -80,13 +86,36 @@ func (o *Control) WaitProgress(ctx context.Context, batchName string, timeout ti
 	return last.Status, err
 }
 
-// see fills in the rate and the time left.
-func (p *Progress) see(rate *Rate, now time.Time) {
+// see fills in the rate and the time left: at that rate, but no less than the longest chain needs.
+func (p *Progress) see(rate *Rate, chain *longest, now time.Time) {
 	p.Rate = rate.See(now, p.Succeeded)
 	tomorrow := slices.ContainsFunc(p.Waiting, func(w Waiting) bool { return w.Reason == "quota" })
 	if left, known := p.TimeLeft(p.Rate); known && !tomorrow {
-		p.ETASeconds = new(left.Seconds())
+		p.ETASeconds = new(max(left, chain.timeLeft(now)).Seconds())
 	}
+}
+
+// longest follows the chain that has the most calls left. The zero value follows none.
+type longest struct {
+	chain       string
+	first, last time.Time
+	from, left  int // calls, then
+}
+
+// see takes the chain that is the longest now; "": it is not known.
+func (l *longest) see(now time.Time, chain string, left int) {
+	if chain != l.chain {
+		*l = longest{chain: chain, first: now, from: left}
+	}
+	l.last, l.left = now, left
+}
+
+// timeLeft is how long the chain needs, at the pace that was seen of it; 0: none was.
+func (l *longest) timeLeft(now time.Time) time.Duration {
+	if l.from <= l.left {
+		return 0
+	}
+	return max(0, l.last.Sub(l.first)/time.Duration(l.from-l.left)*time.Duration(l.left)-now.Sub(l.last))
 }
 
 // TimeLeft returns how long it takes until all calls that need no person have a result, if perSecond of them succeed each
@@ -136,6 +165,7 @@ func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, rou
 		return fmt.Errorf("sample of the chains of batch %q: %w", m.Name, err)
 	}
 	p.Sampled = len(some) < len(tags) || !found.Whole
+	p.longest, p.left = "", 0
 	reasons := map[string]*Waiting{}
 	add := func(reason string, until time.Time) {
 		w := reasons[reason]
@@ -152,6 +182,9 @@ func (o *Control) sample(ctx context.Context, m ledger.Batch, tags []string, rou
 			continue
 		}
 		c := forPeople(raw)
+		if left := raw.Behind + 1; !p.Sampled && !c.Held() && left > p.left {
+			p.longest, p.left = raw.ID, left
+		}
 		switch {
 		case c.Held():
 			failed = append(failed, c)

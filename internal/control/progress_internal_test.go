@@ -86,7 +86,7 @@ func TestNoTimeLeftUntilTomorrow(t *testing.T) {
 		for i := range 10 {
 			p.Status = Status{Total: 100, Succeeded: i, Open: 100 - i}
 			p.ETASeconds = nil
-			p.see(&rate, time.Unix(int64(i), 0))
+			p.see(&rate, &longest{}, time.Unix(int64(i), 0))
 		}
 		if (p.ETASeconds != nil) != known {
 			t.Errorf("%s: %v", reason, p.ETASeconds)
@@ -99,8 +99,48 @@ func TestOnlySuccessesAreARate(t *testing.T) {
 	var rate Rate
 	for i := range 10 {
 		p := Progress{Status: Status{Total: 100, Failed: i, Skipped: i, Cancelled: i, Open: 100 - 3*i}}
-		if p.see(&rate, time.Unix(int64(i), 0)); p.Rate != 0 || p.ETASeconds != nil {
+		if p.see(&rate, &longest{}, time.Unix(int64(i), 0)); p.Rate != 0 || p.ETASeconds != nil {
 			t.Errorf("%+v", p)
+		}
+	}
+}
+
+// A batch takes no less time than its longest chain, however fast the others went.
+func TestTimeLeftOfTheLongestChain(t *testing.T) {
+	var l longest
+	at := func(s float64) time.Time { return time.Unix(1000, int64(s*1e9)) }
+	for _, c := range []struct {
+		at    float64
+		chain string
+		left  int
+		want  float64 // s
+	}{
+		{0, "a", 40, 0}, // its pace is not known
+		{3, "a", 34, 17},
+		{6, "a", 28, 14},
+		{9, "b", 27, 0}, // another one is the longest now
+		{12, "b", 27, 0},
+		{15, "b", 24, 48},
+		{18, "", 0, 0}, // too many chains to tell
+	} {
+		if l.see(at(c.at), c.chain, c.left); l.timeLeft(at(c.at)).Seconds() != c.want {
+			t.Errorf("at %v: %v s left, want %v", c.at, l.timeLeft(at(c.at)).Seconds(), c.want)
+		}
+	}
+	l = longest{}
+	l.see(at(0), "a", 40)
+	l.see(at(3), "a", 34)
+	if got := l.timeLeft(at(5)).Seconds(); got != 15 { // between two looks
+		t.Errorf("%v s left, want 15", got)
+	}
+	var rate Rate
+	for i := range 8 {
+		p := Progress{Status: Status{Total: 1000, Succeeded: 100 * i, Open: 34}}
+		p.see(&rate, &l, at(3+float64(i)))
+		if p.ETASeconds != nil && *p.ETASeconds < 17-float64(i) {
+			t.Errorf("after %d s: %v s left", i, *p.ETASeconds)
+		} else if i == 7 && p.ETASeconds == nil {
+			t.Error("no time left is known")
 		}
 	}
 }

@@ -85,6 +85,12 @@ func TestProgressSamples(t *testing.T) {
 	if p := w.firstProgress("two"); !p.Sampled || p.Waiting[0].Chains != 16 {
 		t.Errorf("many buckets: %+v", p)
 	}
+	for i := range 25 { // what has ended is no part of a sample
+		w.attempt(token(ledger.TagAt(i*20+1)), done)
+	}
+	if p := w.firstProgress("two"); p.Sampled || p.Waiting[0].Chains != 15 {
+		t.Errorf("few buckets are left: %+v", p)
+	}
 }
 
 func TestProgressHasFewErrors(t *testing.T) {

@@ -94,10 +94,16 @@ func (o *Control) StatusOf(ctx context.Context, id string) (Status, error) {
 }
 
 func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (Status, error) {
-	c, err := o.ledger.Counts(ctx, m.ID, tags)
+	s, _, err := o.statusAndLive(ctx, m, tags)
+	return s, err
+}
+
+// statusAndLive also returns in which buckets the batch still has calls without a result, or held chains.
+func (o *Control) statusAndLive(ctx context.Context, m ledger.Batch, tags []string) (_ Status, live []string, _ error) {
+	c, live, err := o.ledger.CountsAndLive(ctx, m.ID, tags)
 	err = of(err, "counts of batch %q", m.Name)
 	if !redisconn.Partly(err) {
-		return Status{}, err
+		return Status{}, nil, err
 	}
 	s := Status{
 		Batch: m.Name, Unread: Unread(err), Total: c.Total, Succeeded: c.Succeeded, Failed: c.Failed, Skipped: c.Skipped,
@@ -130,7 +136,7 @@ func (o *Control) status(ctx context.Context, m ledger.Batch, tags []string) (St
 			s.SettledAt = s.CreatedAt // a batch with no call
 		}
 	}
-	return s, err
+	return s, live, err
 }
 
 // Batches streams the counts of all batches, the newest first. An error comes last. If

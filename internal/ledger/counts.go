@@ -33,12 +33,17 @@ func (c Counts) Settled() bool { return c.Open() <= c.Blocked }
 // exact at the moment they are read. With a *redisconn.UnreadError they are those of the buckets that could
 // be read, which say nothing about the batch as a whole.
 func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Counts, error) {
-	var sum Counts
+	sum, _, err := l.CountsAndLive(ctx, batch, tags)
+	return sum, err
+}
+
+// CountsAndLive also returns which of the buckets have calls without a result, or held chains.
+func (l *Ledger) CountsAndLive(ctx context.Context, batch string, tags []string) (sum Counts, live []string, _ error) {
 	begun, f := false, countField
 	unread := ask(ctx, l, tags, func(p redis.Pipeliner, bucket, _ string) *redis.SliceCmd {
 		return p.HMGet(ctx, bucket+"counts:"+batch, f.Total, f.Succeeded, f.Failed, f.Skipped, f.Cancelled, f.Blocked, f.HeldChains,
 			f.Changed, f.FirstDue, f.LastDue)
-	}, func(_ int, cmd *redis.SliceCmd) {
+	}, func(at int, cmd *redis.SliceCmd) {
 		v := cmd.Val()
 		n := func(i int) int64 { s, _ := v[i].(string); return redisconn.Int(s) }
 		first := redisconn.Time(n(8))
@@ -50,6 +55,9 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 		for i, to := range []*int{&sum.Total, &sum.Succeeded, &sum.Failed, &sum.Skipped, &sum.Cancelled, &sum.Blocked, &sum.HeldChains} {
 			*to += int(n(i))
 		}
+		if n(0) > n(1)+n(2)+n(3)+n(4) || n(6) > 0 {
+			live = append(live, tags[at])
+		}
 		if at := redisconn.Time(n(7)); at.After(sum.Changed) {
 			sum.Changed = at
 		}
@@ -57,7 +65,7 @@ func (l *Ledger) Counts(ctx context.Context, batch string, tags []string) (Count
 	if begun {
 		sum.FirstDue = time.Time{}
 	}
-	return sum, unread.Of(Buckets)
+	return sum, live, unread.Of(Buckets)
 }
 
 // CountsAmong returns the counts of some calls of a batch, named by Field, and of no others. All of
