@@ -283,10 +283,15 @@ func (a *app) waitEnded(ctx context.Context, err error, timeout time.Duration, f
 	return err
 }
 
-// tellNoWorker tells the user if no worker is running. If that can't be read, it says nothing.
-func (a *app) tellNoWorker(ctx context.Context, s *session) {
+// noWorker reports whether no worker is running; false if that can't be read.
+func noWorker(ctx context.Context, s *session) bool {
 	all, err := membership.New(s.rdb, prefix).Alive(ctx)
-	if err == nil && len(membership.Workers(all)) == 0 {
+	return err == nil && len(membership.Workers(all)) == 0
+}
+
+// tellNoWorker tells the user if no worker is running.
+func (a *app) tellNoWorker(ctx context.Context, s *session) {
+	if noWorker(ctx, s) {
 		fmt.Fprintln(a.told(), "no worker is running: the calls wait until you start one with: worker")
 	}
 }

@@ -98,6 +98,19 @@ func TestWatchEndedByCtrlC(t *testing.T) {
 	}
 }
 
+// Workers send webhooks: if none runs, a test of them says so at once, and leaves no event behind.
+func TestWebhooksTestWithoutWorker(t *testing.T) {
+	w, getenv := batchOfOne(t)
+	if _, err := w.redis.ZAdd("habilita:{webhooks}:receivers", float64(time.Now().UnixMilli()), "r1 https://a.example"); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	status := run(t.Context(), []string{"webhooks", "test", "--timeout", "1ms"}, getenv, nil, &out, &errs)
+	if status != exitFailed || !strings.Contains(errs.String(), "no worker is running") || w.redis.Exists("habilita:{webhooks}:due:r1") {
+		t.Errorf("exit %d: %s", status, &errs)
+	}
+}
+
 func TestProgressOf(t *testing.T) {
 	eta := 90_061.0
 	p := control.Progress{

@@ -83,6 +83,9 @@ and wait for the first try. So the event goes the same way as every other one.`,
 		if len(receivers) == 0 {
 			return errors.New("no worker has a receiver: set WEBHOOK_URL and WEBHOOK_SECRETS of the workers, and start them again")
 		}
+		if noWorker(ctx, s) {
+			return errors.New("no worker is running, and workers send webhooks: start one with: worker")
+		}
 		e := webhook.NewTest(time.Now())
 		if _, _, err := o.Tell(ctx, webhook.Mark{}, &e, receivers); err != nil {
 			return err
