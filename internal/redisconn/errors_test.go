@@ -184,6 +184,8 @@ func TestPreflightOfARealServer(t *testing.T) {
 		{"eviction", []string{"--maxmemory-policy", "allkeys-lru"}, "refuse maxmemory-policy is allkeys-lru\n"},
 		{"no append-only file", []string{"--appendonly", "no"}, "warn appendonly is off\n"},
 		{"no fsync", []string{"--appendfsync", "no"}, "warn appendfsync is no\n"},
+		{"full", []string{"--maxmemory", "1"}, "warn Redis is full\n"},
+		{"not full", []string{"--maxmemory", "1gb"}, ""},
 		{"replica", []string{"--appendonly", "no", "--replicaof", "127.0.0.1 1"}, "refuse this Redis is a replica and takes no writes\nwarn appendonly is off\n"},
 	}
 	for _, tt := range tests {
@@ -237,6 +239,15 @@ func TestFindings(t *testing.T) {
 	found = findingsOf(map[string]string{"redis_version": "6.0.16"}, false)
 	if summary(found) != "refuse Redis is version 6.0.16, and 6.2 is needed\n" {
 		t.Errorf("got %q", summary(found))
+	}
+}
+
+// A Redis is full by its own count, which leaves out the buffers of its replicas and of its append-only file.
+func TestFullByItsOwnCount(t *testing.T) {
+	for used, want := range map[string]int{"": 0, "1099": 0, "1100": 1, "2000": 1} {
+		if got := full(map[string]string{"maxmemory": "1000", "used_memory": used, "mem_not_counted_for_evict": "100"}); len(got) != want {
+			t.Errorf("used_memory %q: %v", used, got)
+		}
 	}
 }
 

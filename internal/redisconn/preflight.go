@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -172,6 +173,7 @@ func inspect(ctx context.Context, rdb redis.Cmdable, role Role, inCluster bool) 
 	}
 	if role&Worker != 0 && !isSentinel(fields) {
 		found = append(found, unread(fields, info.Err(), conf.Err())...)
+		found = append(found, full(fields)...)
 	}
 	// Ask for the ACL only if the server says that it is a Redis, or refuses to say it.
 	if role == 0 || isSentinel(fields) || fields["redis_version"] == "" && !noPermission(info.Err()) {
@@ -197,6 +199,20 @@ func unread(info map[string]string, infoErr, configErr error) (found []Finding) 
 			Remedy: "allow CONFIG GET (no rename-command for CONFIG) if appendfsync is always; else there is nothing to do"})
 	}
 	return found
+}
+
+// full warns of a Redis whose memory is used up, as Redis itself counts it.
+func full(info map[string]string) []Finding {
+	number := func(field string) int {
+		n, _ := strconv.Atoi(info[field]) // 0: it is not told
+		return n
+	}
+	most := number("maxmemory")
+	if most == 0 || number("used_memory")-number("mem_not_counted_for_evict") < most {
+		return nil
+	}
+	return []Finding{{Level: Warn, What: fmt.Sprintf("Redis is full: maxmemory is %d bytes, and all of it is used, so no new work is taken", most),
+		Remedy: "raise it (`CONFIG SET maxmemory <bytes>`, and the same in redis.conf), or let settled batches expire"}}
 }
 
 // findingsOf goes by the fields of INFO; those that are missing are passed over.
