@@ -42,8 +42,13 @@ var replies = []struct{ prefix, word, sentence string }{
 	{"DENIED", "", "Redis is in protected mode and takes loopback connections alone: set a password or its bind address"},
 	{"ERR max number of clients reached", "", "Redis has no more connections to give: raise maxclients, or lower CONCURRENCY or the number of workers"},
 	{"ERR DB index is out of range", "", "this Redis has no such database: check the number in REDIS_URL"},
+	{"ERR This instance has cluster support disabled", "", "this Redis is no cluster: write redis:// instead of redis-cluster:// in REDIS_URL, or rediss:// for TLS"},
+	{"ERR unknown command 'sentinel'", "", noSentinel},
+	{"ERR unknown command `sentinel`", "", noSentinel}, // Redis 6.2
 	{"ERR unknown command", "", "this Redis lacks a command that is needed: it is too old, restricted by its host, or no Redis"},
 }
+
+const noSentinel = "this Redis is no Sentinel: give the Sentinels' hosts and ports in REDIS_URL (their port is mostly 26379), or write redis:// instead of redis-sentinel://"
 
 // Full reports whether Redis refused a write because it has no memory left. Redis 6.2 puts the refusal of a command
 // within a script, or of an EXEC, into the text of another error.

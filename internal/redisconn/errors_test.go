@@ -47,6 +47,8 @@ func TestDescribe(t *testing.T) {
 		{answer("MOVED 866 127.0.0.1:7000"), "redis-cluster://"},
 		{answer("CROSSSLOT Keys in request don't hash to the same slot"), "fault of habilita"},
 		{answer("ERR max number of clients reached"), "maxclients"},
+		{answer("ERR unknown command `sentinel`, with args beginning with: "), "is no Sentinel"},
+		{answer("ERR unknown command 'evalsha', with args beginning with: "), "lacks a command"},
 		{answer("ERR something else"), "Redis answered: ERR something else"},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "nothing listens"},
 		{fmt.Errorf("a bucket: %w", &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 6379},
@@ -137,11 +139,14 @@ func TestDescribeOfARealServer(t *testing.T) {
 	if got := ask("rediss://"+s.Addr, ping); !strings.Contains(got, "TLS") {
 		t.Error(got)
 	}
-	if got := ask("redis-cluster://"+s.Addr, ping); !strings.Contains(got, "cluster support disabled") {
+	if got := ask("redis-cluster://"+s.Addr, ping); !strings.Contains(got, "write redis:// instead") {
 		t.Error(got)
 	}
-	if got := ask("redis-sentinel://"+s.Addr+"/m", ping); got == "" {
-		t.Error("a Redis passed for a Sentinel")
+	if got := ask("redis-sentinel://"+s.Addr+"/m", ping); !strings.Contains(got, "is no Sentinel") {
+		t.Error(got)
+	}
+	if got := ask("redis-sentinel://"+s.Addr+","+s.Addr+"/m", ping); !strings.Contains(got, "is no Sentinel") {
+		t.Error(got)
 	}
 	if got := ask(s.URL+"?db=99", ping); !strings.Contains(got, "no such database") {
 		t.Error(got)
