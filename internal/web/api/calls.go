@@ -109,7 +109,7 @@ func (a *API) showCall(w http.ResponseWriter, r *http.Request, q url.Values) err
 	}
 	switch len(fit) {
 	case 0:
-		return &control.UnknownError{Kind: ledger.ErrNoCall}
+		return refuse(notFound, "a call of this id is in another batch, or of another token: correct batch= (empty: of no batch) and token_id=, or leave them out")
 	case 1:
 		one := fit[0]
 		if d > 0 && one.Open() {

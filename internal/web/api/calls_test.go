@@ -258,7 +258,7 @@ func TestOneOfManyUnderOneKey(t *testing.T) {
 
 func TestShowCall(t *testing.T) {
 	w := newWorld(t)
-	w.get("/v1/calls/none").want(t, 404, nil)
+	w.get("/v1/calls/none").want(t, 404, nil).says(t, "no call of this id")
 	for _, batch := range []string{"one", "two"} {
 		w.postJSON("/v1/calls", body(`, "id": "same", "batch": "`+batch+`"`)).want(t, 202, nil)
 	}
@@ -273,7 +273,7 @@ func TestShowCall(t *testing.T) {
 	if c.Batch != "" {
 		t.Errorf("%+v", c)
 	}
-	w.get("/v1/calls/same?batch=three").want(t, 404, nil)
-	w.get("/v1/calls/same?batch=two&token_id=x").want(t, 404, nil)
+	w.get("/v1/calls/same?batch=three").want(t, 404, nil).says(t, "in another batch")
+	w.get("/v1/calls/same?batch=two&token_id=x").want(t, 404, nil).says(t, "of another token")
 	w.get("/v1/calls/%2A").want(t, 404, nil)
 }

@@ -156,6 +156,9 @@ func (a *API) problemOf(r *http.Request, err error) guard.Problem {
 	for _, means := range troubles {
 		if trouble, ok := means(err); ok {
 			line, p = a.Log.Warn(), trouble
+			if p.Detail == unknownTrouble && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+				p.Detail = "what you asked for could not be read; ask again"
+			}
 			p.Detail = cmp.Or(p.Detail, redisconn.Describe(err))
 			break
 		}

@@ -175,14 +175,15 @@ func TestRedisThatIsAwayOrFull(t *testing.T) {
 	w.redis.Close()
 	for _, path := range []string{"/v1/schedules", "/v1/schedules/s", "/v1/batches", "/v1/batches/b", "/v1/batches/b/calls", "/v1/batches/b/calls.csv", "/v1/chains", "/v1/chains/" + id, "/v1/tokens",
 		"/v1/actions", "/v1/workers", "/v1/calls/x"} {
-		if r := w.get(path).want(t, 503, nil); r.header.Get("Retry-After") == "" {
-			t.Errorf("%s: %v", path, r.header)
+		r := w.get(path).want(t, 503, nil)
+		if r.header.Get("Retry-After") == "" || strings.Contains(r.body, "had an effect") {
+			t.Errorf("%s: %v %s", path, r.header, r.body)
 		}
 	}
 	for _, path := range []string{"/v1/chains/" + id + "/retry", "/v1/batches/b/cancel"} {
-		w.ask("POST", path, "").want(t, 503, nil)
+		w.ask("POST", path, "").want(t, 503, nil).says(t, "not known whether the request had an effect")
 	}
-	w.postJSON("/v1/calls", body("")).want(t, 503, nil)
+	w.postJSON("/v1/calls", body("")).want(t, 503, nil).says(t, "not known whether the request had an effect")
 	w.postJSON("/v1/calls", body(""), "Idempotency-Key", "k").want(t, 503, nil)
 	w.postCSV("/v1/batches?batch=b", rows(3)).want(t, 503, nil)
 }
