@@ -3,6 +3,7 @@ package tasks
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -60,7 +61,8 @@ func summaryOf(s engine.Summary) Summary {
 	return Summary(s)
 }
 
-// BatchOption changes how EnqueueBatch enqueues.
+// BatchOption changes how EnqueueBatch enqueues. The zero value changes nothing, and a
+// function that is nil means none.
 type BatchOption struct{ set func(*engine.BatchOptions) }
 
 // OnFailure sets the policy of the batch; the default is PolicyHold. A batch keeps the policy
@@ -78,7 +80,11 @@ func NotBefore(t time.Time) BatchOption {
 
 // OnProgress calls f as calls are acknowledged, in the goroutine of EnqueueBatch.
 func OnProgress(f func(Summary)) BatchOption {
-	return BatchOption{func(o *engine.BatchOptions) { o.OnProgress = func(s engine.Summary) { f(summaryOf(s)) } }}
+	return BatchOption{func(o *engine.BatchOptions) {
+		if o.OnProgress = nil; f != nil {
+			o.OnProgress = func(s engine.Summary) { f(summaryOf(s)) }
+		}
+	}}
 }
 
 // OnReject calls f with every error that the sequence gives, and with a *CallError for every
@@ -88,13 +94,21 @@ func OnProgress(f func(Summary)) BatchOption {
 // Later new calls in the chain of a rejected call are withheld, except under PolicySkip. The
 // Call that comes with an error says what is known of its token and chain; see ErrChainUnknown.
 func OnReject(f func(error) error) BatchOption {
-	return BatchOption{func(o *engine.BatchOptions) { o.OnReject = func(err error) error { return f(public(err)) } }}
+	return BatchOption{func(o *engine.BatchOptions) { o.OnReject = ofCaller(f) }}
+}
+
+// ofCaller returns a caller's function as the engine calls it; nil: none.
+func ofCaller(f func(error) error) func(error) error {
+	if f == nil {
+		return nil
+	}
+	return func(err error) error { return f(public(err)) }
 }
 
 // OnLeftOut calls f for every call that conflicts or is withheld, with a *ConflictError or
 // *WithheldError, in the goroutine of EnqueueBatch. An error of f stops the batch.
 func OnLeftOut(f func(error) error) BatchOption {
-	return BatchOption{func(o *engine.BatchOptions) { o.OnLeftOut = func(err error) error { return f(public(err)) } }}
+	return BatchOption{func(o *engine.BatchOptions) { o.OnLeftOut = ofCaller(f) }}
 }
 
 // Strict enqueues nothing if any call is rejected or conflicts: the error is then a *StrictError.
@@ -131,7 +145,11 @@ func Canary(k int) BatchOption {
 // OnCanary calls f with the counts of the calls that go first, about every second while
 // EnqueueBatch waits for them.
 func OnCanary(f func(Canaries)) BatchOption {
-	return BatchOption{func(o *engine.BatchOptions) { o.OnCanary = func(c engine.Canaries) { f(Canaries(c)) } }}
+	return BatchOption{func(o *engine.BatchOptions) {
+		if o.OnCanary = nil; f != nil {
+			o.OnCanary = func(c engine.Canaries) { f(Canaries(c)) }
+		}
+	}}
 }
 
 // Canaries are the counts of the calls that go first. Calls = Succeeded + Failed + Skipped +
@@ -152,9 +170,14 @@ func (c *Client) EnqueueBatch(ctx context.Context, name string, calls iter.Seq2[
 	if c.closed.Load() {
 		return Summary{Batch: name}, ErrClosed
 	}
+	if calls == nil {
+		return Summary{Batch: name}, errors.New("tasks: EnqueueBatch needs a sequence of calls")
+	}
 	var all engine.BatchOptions
 	for _, o := range opts {
-		o.set(&all)
+		if o.set != nil {
+			o.set(&all)
+		}
 	}
 	var s engine.Summary
 	err := c.control.EnqueueBatch(c.asProgram(ctx), name, func() (_ control.Outcome, err error) {

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,9 @@ type Client struct {
 // Set ContextTimeoutEnabled in the options of rdb: without it, go-redis waits for a Redis that
 // stands still for its own ReadTimeout, even if ctx has ended.
 func Open(ctx context.Context, rdb redis.UniversalClient, o Options) (*Client, error) {
+	if rdb == nil {
+		return nil, errors.New("tasks: Open needs a Redis client")
+	}
 	p, err := engine.NewProducer(ctx, rdb, o.engine())
 	if err != nil {
 		return nil, public(err)
@@ -167,6 +171,9 @@ type Worker struct{ worker *engine.Worker }
 // that tokens have other names in that Redis. ErrSentinel asks for RedisURL. Other errors come
 // from Redis, or say which option is wrong.
 func NewWorker(ctx context.Context, rdb redis.UniversalClient, o WorkerOptions) (*Worker, error) {
+	if rdb == nil && o.RedisURL == "" {
+		return nil, errors.New("tasks: NewWorker needs a Redis client, or RedisURL for a Redis that Sentinels watch")
+	}
 	w, err := engine.NewWorker(ctx, engine.WorkerOptions{
 		Options: o.Options.engine(), Redis: rdb, RedisURL: o.RedisURL, WolkvoxURL: o.WolkvoxURL,
 		CallTimeout: o.CallTimeout, VendorTimeout: o.VendorTimeout, SlotMargin: o.SlotMargin, Concurrency: o.Concurrency,

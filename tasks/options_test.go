@@ -2,6 +2,7 @@ package tasks_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -88,6 +89,35 @@ func TestOptionsOutOfRange(t *testing.T) {
 		}
 		if _, err := tasks.NewWorker(t.Context(), rdb, tasks.WorkerOptions{Options: o}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: a worker: %v", want, err)
+		}
+	}
+}
+
+// An option that is empty or has no function means none, and takes the place of an earlier one. A client or a
+// sequence that is nil is refused by name.
+func TestNothingGiven(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Shared(t).Client
+	c := open(t, rdb, tasks.Options{})
+	rows := []tasks.Call{{Server: "1", Token: "tok-a", ID: "a"}, {Server: "2", Token: "tok-a", ID: "a"}}
+	called := func(error) error { t.Error("an option that was replaced is used"); return nil }
+	none := []tasks.BatchOption{
+		{}, tasks.OnReject(called), tasks.OnLeftOut(called), tasks.OnProgress(func(tasks.Summary) { _ = called(nil) }), tasks.OnCanary(func(tasks.Canaries) { _ = called(nil) }),
+		tasks.OnReject(nil), tasks.OnLeftOut(nil), tasks.OnProgress(nil), tasks.OnCanary(nil),
+	}
+	if sum, err := c.EnqueueBatch(t.Context(), "b", sequence(rows...), none...); err != nil || sum.Enqueued != 1 || sum.Conflicts != 1 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	var wrong *tasks.CallError
+	if _, err := c.EnqueueBatch(t.Context(), "b", sequence(tasks.Call{}), none...); !errors.As(err, &wrong) {
+		t.Errorf("a call that is not valid: %v", err)
+	}
+	_, noSequence := c.EnqueueBatch(t.Context(), "b", nil)
+	_, noClient := tasks.Open(t.Context(), nil, tasks.Options{Keys: keys})
+	_, noRedis := tasks.NewWorker(t.Context(), nil, tasks.WorkerOptions{Options: tasks.Options{Keys: keys}})
+	for want, err := range map[string]error{"needs a sequence": noSequence, "Open needs a Redis client": noClient, "NewWorker needs a Redis client": noRedis} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
 		}
 	}
 }
