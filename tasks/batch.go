@@ -162,7 +162,8 @@ type Canaries struct {
 // EnqueueBatch enqueues the calls of a sequence under the batch's name, in order for each chain.
 // Enqueue the batch again after an error or a crash, or corrected and in another order: that adds
 // only what is new. A call is known by its ID, or by its content. The summary says what was
-// acknowledged, even if there is an error.
+// acknowledged, even if there is an error. A sequence that gives nothing makes no batch:
+// the error is nil, but if there was no batch of that name, Wait returns an *UnknownError.
 //
 // A *BatchError says why the batch takes no calls. A *CallError, or the sequence's own error, says
 // what stopped it (see OnReject). ErrRedisFull means that Redis takes nothing new.

@@ -121,3 +121,16 @@ func TestNothingGiven(t *testing.T) {
 		}
 	}
 }
+
+// A sequence that gives nothing makes no batch, as the GoDoc of EnqueueBatch says.
+func TestBatchOfNothing(t *testing.T) {
+	t.Parallel()
+	c := open(t, redistest.Shared(t).Client, tasks.Options{})
+	if sum, err := c.EnqueueBatch(t.Context(), "b", sequence()); err != nil || sum.Rows != 0 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+	var unknown *tasks.UnknownError
+	if _, err := c.Wait(t.Context(), "b"); !errors.As(err, &unknown) || unknown.Batch != "b" {
+		t.Errorf("Wait: %v", err)
+	}
+}

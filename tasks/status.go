@@ -59,8 +59,9 @@ func (c *Client) Status(ctx context.Context, batch string) (Status, error) {
 }
 
 // Wait waits until a batch is settled: every call has a result or stands behind a call that
-// was given up. If ctx ends first, the error is ctx's. If Redis does not answer, Wait keeps trying
-// for a minute. With an error, the status is the last one that Wait saw.
+// was given up. If there is no batch of that name, the error is an *UnknownError. If ctx ends first,
+// the error is ctx's. If Redis does not answer, Wait keeps trying for a minute. With an error, the
+// status is the last one that Wait saw.
 func (c *Client) Wait(ctx context.Context, batch string) (Status, error) {
 	s, err := c.control.WaitSettled(ctx, batch, 0)
 	return statusOf(s), public(err)
