@@ -33,7 +33,9 @@ type Options struct {
 	// Tracer makes spans for enqueueing, runs and attempts. nil: none.
 	Tracer trace.TracerProvider
 	// WaitReplicas is how many replicas must have a grant, an outcome or a new call before it
-	// counts, so that it is not lost when another node takes over. 0 to 100; 0: none.
+	// counts, so that it is not lost when another node takes over. 0 to 100; 0: none. Once a Client
+	// was opened with a number, every Client on the same rdb waits for replicas, even after that one
+	// was closed. Clients that want different numbers need Redis clients of their own.
 	WaitReplicas int
 	// Queues is the number of asynq queues that share the chains, 1 to 64; 0: 1. Several queues
 	// spread the load over the nodes of a cluster. Processes may use different numbers.

@@ -20,13 +20,17 @@ func TestWaitReplicas(t *testing.T) {
 	primary := redistest.Start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	waits, plain := open(t, primary.Client(), tasks.Options{WaitReplicas: 1}), open(t, primary.Client(), tasks.Options{})
+	rdb := primary.Client()
+	waits, plain := open(t, rdb, tasks.Options{WaitReplicas: 1}), open(t, primary.Client(), tasks.Options{})
 	call := tasks.Call{Server: "1", Token: "tok-a", ID: "a1", Batch: "b"}
 	if _, err := waits.Enqueue(ctx, call); err == nil {
 		t.Error("a call that no replica has was accepted")
 	}
 	if _, err := plain.Enqueue(ctx, tasks.Call{Server: "1", Token: "tok-a", ID: "a2", Batch: "b"}); err != nil {
 		t.Error(err)
+	}
+	if _, err := open(t, rdb, tasks.Options{}).Enqueue(ctx, tasks.Call{Server: "1", Token: "tok-b", Batch: "c"}); err == nil || !strings.Contains(err.Error(), "WAIT_REPLICAS") {
+		t.Errorf("a client on the same Redis client does not wait, as the GoDoc says: %v", err)
 	}
 	vendor := taskstest.Start(t, taskstest.Options{})
 	w := run(t, primary.Client(), tasks.WorkerOptions{Options: tasks.Options{WaitReplicas: 1}, WolkvoxURL: vendor.URL})
