@@ -143,10 +143,13 @@ func (a *app) decide(name, done string, act func(*control.Control, context.Conte
 		}
 		return usagef("%s takes no argument: did you mean --batch %s?", cmd.CommandPath(), say.Quote(args[0]))
 	}
-	cmd.PreRunE = func(*cobra.Command, []string) error {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		_, err := sel.Check()
 		if bad, ok := errors.AsType[*wolkvox.ServerError](err); ok {
 			return usagef("--server %q is not a server: %s; %s", sel.Server, bad.Reason, wolkvox.ServerForms)
+		}
+		if redisconn.Is[*control.SelectionError](err) {
+			return usagef("%s needs exactly one of --chain, --batch, --server and --all", cmd.CommandPath())
 		}
 		return err
 	}
