@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -105,6 +106,12 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	}
 	defer rows.in.close()
 	rows.whole = true
+	rejects, _ := filepath.Abs(o.rejects)
+	for _, own := range []string{localrun.JournalOf(file), localrun.ResultsOf(file)} {
+		if own, _ = filepath.Abs(own); own == rejects {
+			return usagef("--rejects %s is a file that run writes itself: name another file", o.rejects)
+		}
+	}
 	if !rows.in.stays {
 		return usagef("run needs a file that it can read again at the next start, and %s is not one", file)
 	}
