@@ -83,8 +83,13 @@ func (v batchView) FirstOnly() bool {
 	return v.Canary.State == control.CanaryWaiting || v.Canary.State == control.CanaryHeld
 }
 
-// Tenth is Percent in steps that are worth reading out.
-func (v batchView) Tenth() int { return v.Percent() / 10 * 10 }
+// Spoken is Percent in steps that are worth reading out, and at the end as it is.
+func (v batchView) Spoken() int {
+	if v.Settled {
+		return v.Percent()
+	}
+	return v.Percent() / 10 * 10
+}
 
 // State is the state of a batch as pages show it, in one word. Each has a text batch.STATE.
 func (v batchView) State() string {

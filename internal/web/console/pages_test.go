@@ -271,7 +271,7 @@ func TestABatchThatLacksRowsIsNotDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.settled("one")
-	look(">incomplete<", ">incompleto<", ">done<", ">100 %<")
+	look(">incomplete<", ">incompleto<", ">done<", ">100 %<", "100 % succeeded", "100 percent succeeded")
 	w.get("/batches/one").has(t, 200, "Give the file again")
 	_, err = w.Producer.EnqueueBatch(t.Context(), "two", func(yield func(engine.Call, error) bool) {
 		yield(engine.Call{Server: "0001", Token: "good-1"}, nil)

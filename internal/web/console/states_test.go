@@ -51,6 +51,13 @@ func TestStatesOfABatch(t *testing.T) {
 		if v.State() != c.state || v.Percent() != c.percent || (en.left(v) != "") != c.left {
 			t.Errorf("%+v is %s at %d %%, left %q; want %s at %d %%, left %t", c.s, v.State(), v.Percent(), en.left(v), c.state, c.percent, c.left)
 		}
+		spoken := c.percent / 10 * 10 // in steps, and at the end as it is
+		if c.s.Settled {
+			spoken = c.percent
+		}
+		if v.Spoken() != spoken {
+			t.Errorf("%+v: %d percent are read out, want %d", c.s, v.Spoken(), spoken)
+		}
 		if v.Whole() != (c.s.Total > 0 && c.s.Canary.Tokens == 0 && !c.s.Filling && !c.s.CutOff && c.s.Unread == 0) {
 			t.Errorf("%+v: a percentage is shown: %t", c.s, v.Whole())
 		}
