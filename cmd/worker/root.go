@@ -258,7 +258,7 @@ func explain(err error) error {
 // checked is what worker --check says. It also lists what only a call can show.
 const checked = `settings and Redis are fine: %d requests in flight at most, %d of them at one server, %d of a token
 not checked, since only a call shows it: whether wolkvox can be reached from here and lets this
-address in, whether tokens and their licences are right, and whether every machine's clock is
+address in, and whether tokens, their licences and every machine's clock are right
 `
 
 // redisError is an error of Redis that says what to do next.

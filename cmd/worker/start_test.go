@@ -112,6 +112,7 @@ func TestUsageOfTheWorker(t *testing.T) {
 		{[]string{}, "nonsense", exitUsage, "has no colon"},
 		{[]string{"--version"}, "", exitOK, "commit "},
 		{[]string{"--check"}, key, exitOK, "not checked, since only a call shows it"},
+		{[]string{"--check"}, key, exitOK, "clock are right\n"},
 		{[]string{"--check"}, key, exitOK, "1000 requests in flight at most, 64 of them at one server, 2 of a token"},
 	} {
 		env := map[string]string{"HABILITA_KEYS": c.keys, "REDIS_URL": "redis://" + m.Addr(), "LISTEN": "off"}
