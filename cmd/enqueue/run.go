@@ -307,7 +307,7 @@ func (r *fileRun) tellFailures(e runResult) {
 		if c.Ref != "" {
 			ref = fmt.Sprintf(" (%s)", c.Ref)
 		}
-		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, say.Count(c.Attempts, "attempt"), cmp.Or(c.Error, c.Code+" "+c.Msg))
+		fmt.Fprintf(r.err, "given up: %s%s, server %s, after %s: %s\n", c.ID, ref, c.Server, say.Count(c.Attempts, "attempt"), cmp.Or(control.Blame(c), c.Code+" "+c.Msg))
 	}
 	if more := e.failed.n - len(e.failed.first); more > 0 {
 		fmt.Fprintf(r.err, "given up: %s more; see %s\n", say.Count(more, "call"), e.Results)

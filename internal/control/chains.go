@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -139,14 +140,19 @@ func because(what, why string) string {
 	return what + ": " + why
 }
 
-// gaveUp says after how many attempts a call was given up, and why: the vendor's answer, or else the error. The error may
-// begin with the number of attempts too.
+// givenUp is how the error of a call that was given up begins. It has the attempts of the last budget only.
+var givenUp = regexp.MustCompile(`^given up( after [\d,]+ attempts?)?: `)
+
+// Blame is what went wrong at a call's last attempt, without how often it was tried.
+func Blame(r CallRecord) string { return givenUp.ReplaceAllString(r.Error, "") }
+
+// gaveUp says after how many attempts a call was given up, and why: the vendor's answer, or else the error.
 func gaveUp(r CallRecord) string {
 	tries := "gave up after " + say.Count(r.Attempts, "attempt")
 	if r.Code != "" {
 		return strings.TrimSpace(fmt.Sprintf("%s; wolkvox answered %s %s", tries, r.Code, r.Msg))
 	}
-	return because(tries, strings.TrimPrefix(r.Error, "given up after "+say.Count(r.Attempts, "attempt")+": "))
+	return because(tries, Blame(r))
 }
 
 // outcome is the result of a call's last attempt, short.

@@ -84,6 +84,18 @@ func TestHeldChainsByCause(t *testing.T) {
 	}
 }
 
+// How often a call was tried is said once, with all attempts. The error counts only those since the last retry.
+func TestAttemptsAreSaidOnce(t *testing.T) {
+	w := newWorld(t)
+	w.hold("one", token("aa"), ledger.ReasonUnknown, "given up after 12 attempts: wolkvox: outcome unknown", start)
+	w.hold("one", token("bb"), ledger.ReasonNotSent, "given up: pushed back since 2026-11-23T17:00:00Z: wolkvox: request not sent", start)
+	held := w.chains(true)
+	if len(held) != 2 || held[0].Why != "held: gave up after 1 attempt: wolkvox: outcome unknown" ||
+		held[1].Why != "held: gave up after 1 attempt: pushed back since 2026-11-23T17:00:00Z: wolkvox: request not sent" {
+		t.Errorf("%+v", held)
+	}
+}
+
 // A token counts every chain that waits for it, for whatever reason.
 func TestTokensCountWhatWaitsForThem(t *testing.T) {
 	w := newWorld(t)
