@@ -30,7 +30,11 @@ func main() { os.Exit(mainStatus()) }
 // mainStatus is main without the exit, so that tests can run it as a command.
 func mainStatus() int {
 	logging.Disable() // go-redis prints every failed dial; the command says it once, in words
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup keeps it going when the terminal is closed
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	// The first signal ends things in order; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)

@@ -52,7 +52,8 @@ token here and through Redis on the same day. The journal has no tokens, but it 
 tokens get their names from, so it is private (mode 0600). When all is done, you can remove it.
 
 It ends when nothing more happens without a person. If the day's quota is used up, it waits for
-the next day; with --today it ends. Ctrl-C lets requests in flight end first.
+the next day; with --today it ends. If you press Ctrl-C or close the terminal, requests in flight
+end first.
 
 Exit status: 0 every call of the file succeeded; 3 some did not, or wait for tomorrow, or rows
 were rejected, conflict or were withheld; 1 it was stopped or failed.`
