@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -107,6 +108,7 @@ func (a *app) runFile(cmd *cobra.Command, file string, o runFlags) error {
 	}
 	defer rows.in.close()
 	rows.whole = true
+	signal.Ignore(syscall.SIGPIPE) // a reader of the output that leaves, such as head, does not end the job
 	rejects, _ := filepath.Abs(o.rejects)
 	for _, own := range []string{localrun.JournalOf(file), localrun.ResultsOf(file)} {
 		if own, _ = filepath.Abs(own); own == rejects {
