@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +40,10 @@ var start = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
 
 // TestStories runs the command as people do. Each story has a Redis of its own.
 func TestStories(t *testing.T) {
+	// Commands would ignore a SIGHUP that this process ignores, as it does under nohup.
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangUps) })
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
