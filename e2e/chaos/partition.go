@@ -112,7 +112,9 @@ func cutWorker(u *unit, n int, ways []way) {
 	}
 	w.settle()
 	u.sum.recovery = firstAfter(w.l.Vendor.Account(), healed)
-	w.atMost(n*inFlight, w.judge(false))
+	// A connection on which an answer was lost is not used again. But one that is idle at the cut can lose an answer too,
+	// when the first ones' slots are free again. A token has two slots, so no more connections than that were open.
+	w.atMost(n*2*loadTokens, w.judge(false))
 }
 
 // splitCluster cuts a master and a worker off from the rest of a cluster. Both sides reach the vendor. The rest
