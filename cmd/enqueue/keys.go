@@ -97,9 +97,7 @@ func (a *app) runRekey(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	me := membership.Self(membership.Producer)
-	me.Keys = keys.IDs()
-	if err := membership.New(s.rdb, prefix).CheckKeys(ctx, me); err != nil {
+	if err := membership.New(s.rdb, prefix).CheckKeys(ctx, membership.Self(membership.Producer, keys.IDs()...)); err != nil {
 		return err
 	}
 	naming, err := vault.RekeyTokenIDKey(ctx, s.rdb, prefix+":naming", keys)

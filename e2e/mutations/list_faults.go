@@ -14,7 +14,7 @@ var faultMutations = []mutation{
 	},
 	{
 		"nobody seals under a key that a worker lacks", "rekey does",
-		in("cmd/enqueue/keys.go", "CheckKeys(ctx, me); err != nil {", "CheckKeys(ctx, membership.Process{}); err != nil {"),
+		in("cmd/enqueue/keys.go", "membership.Self(membership.Producer, keys.IDs()...)", "membership.Self(membership.Producer)"),
 		"./cmd/enqueue", "TestRekeyBeforeAWorkerHasTheKey",
 	},
 	{

@@ -84,7 +84,7 @@ func TestHeldChainsByCause(t *testing.T) {
 	}
 }
 
-// How often a call was tried is said once, with all attempts. The error counts only those since the last retry.
+// People read one number of attempts: all of them. The error's own number counts only those since the last retry.
 func TestAttemptsAreSaidOnce(t *testing.T) {
 	w := newWorld(t)
 	w.hold("one", token("aa"), ledger.ReasonUnknown, "given up after 12 attempts: wolkvox: outcome unknown", start)

@@ -68,13 +68,6 @@ type stack struct {
 	acks      *redisconn.Acks
 }
 
-// self is this process in the membership, with its sealing keys.
-func (s *stack) self(kind string) membership.Process {
-	me := membership.Self(kind)
-	me.Keys = s.keys.IDs()
-	return me
-}
-
 // openStack prepares the ledger and the token-ID key. It writes the token-ID key if
 // Redis has none yet.
 func openStack(ctx context.Context, rdb redis.UniversalClient, o Options, maxAttempts int) (*stack, error) {

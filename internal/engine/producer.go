@@ -45,7 +45,7 @@ func NewProducer(ctx context.Context, rdb redis.UniversalClient, o Options) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	member, err := s.registry.Join(ctx, s.self(membership.Producer), membership.Settings{membership.TokenIDKey: s.tokenIDs.Fingerprint()})
+	member, err := s.registry.Join(ctx, membership.Self(membership.Producer, s.keys.IDs()...), membership.Settings{membership.TokenIDKey: s.tokenIDs.Fingerprint()})
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func NewWorker(ctx context.Context, o WorkerOptions) (_ *Worker, err error) {
 		}
 		o.Log.Warn().Err(err).Msg("a part of Redis can't be read: its calls wait until it is back")
 	}
-	me := w.stack.self(membership.Worker)
+	me := membership.Self(membership.Worker, w.stack.keys.IDs()...)
 	if w.member, err = w.stack.registry.Join(ctx, me, o.sharedSettings(w.stack)); err != nil {
 		return nil, err
 	}

@@ -153,13 +153,13 @@ type Process struct {
 	Keys []string `json:"keys,omitempty"`
 }
 
-// Self describes this process, with a new ID. It starts now.
-func Self(kind string) Process {
+// Self describes this process, with a new ID and the ids of its sealing keys. It starts now.
+func Self(kind string, keys ...string) Process {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC(), Version: version.Short()}
+	return Process{ID: rand.Text(), Kind: kind, Host: host, PID: os.Getpid(), Started: time.Now().UTC(), Version: version.Short(), Keys: keys}
 }
 
 // Workers returns those of the processes that make calls.

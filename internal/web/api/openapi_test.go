@@ -19,15 +19,20 @@ var update = flag.Bool("update", false, "write openapi.json anew from openapi.ya
 
 func readDocument() ([]byte, error) { return os.ReadFile("openapi.yaml") }
 
-func TestDocumentInJSONIsThatInYAML(t *testing.T) {
+func parsedDocument(t *testing.T) (doc any) {
+	t.Helper()
 	text, err := readDocument()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc any
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
+	return doc
+}
+
+func TestDocumentInJSONIsThatInYAML(t *testing.T) {
+	doc := parsedDocument(t)
 	var want bytes.Buffer
 	e := json.NewEncoder(&want)
 	e.SetEscapeHTML(false)
@@ -51,14 +56,7 @@ func TestDocumentInJSONIsThatInYAML(t *testing.T) {
 
 // A comma in a text without quotes ends it there: YAML takes the rest for a name without a value.
 func TestNoTextOfTheDocumentIsCut(t *testing.T) {
-	text, err := readDocument()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc any
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		t.Fatal(err)
-	}
+	doc := parsedDocument(t)
 	var walk func(at string, v any)
 	walk = func(at string, v any) {
 		switch v := v.(type) {
